@@ -1,0 +1,92 @@
+# The verbs of the repository; people, CI and GitHub Actions call the same ones. `make` alone prints help.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PROVIDER ?= local
+CACHE := $(or $(MOORAGE_CACHE),$(HOME)/.cache/moorage)
+key = $(shell sha256sum $(1) | cut -c1-12)
+DEV := $(CACHE)/venv/dev-$(call key,requirements/dev.txt)
+AGENT := $(CACHE)/venv/agent-$(call key,requirements/agent-dev.txt)
+PYTHON := $(DEV)/bin/python
+LOCAL := PYTHONPATH=tools python3 -m localcluster
+export MOORAGE_CACHE := $(CACHE)
+export PATH := $(DEV)/bin:$(PATH)
+
+.PHONY: help
+help: ## Print this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# A virtual environment is built beside its final place and renamed, so an interrupted build leaves none.
+$(CACHE)/venv/%/ready:
+	@lock=requirements/$(if $(findstring agent-,$*),agent-dev,dev).txt; \
+	echo "installing $$lock (about 2 minutes, once per lock file)"; \
+	rm -rf $(CACHE)/venv/$* && mkdir -p $(CACHE)/venv && python3 -m venv $(CACHE)/venv/$*; \
+	$(CACHE)/venv/$*/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $$lock; \
+	touch $@
+
+.PHONY: env
+env: $(DEV)/ready $(AGENT)/ready
+
+.PHONY: doctor
+doctor: ## Say within 2 seconds what is missing or in the way
+	@$(LOCAL) doctor
+
+.PHONY: up
+up: ## Start a local cluster, install Moorage, apply the examples and check them
+	@$(LOCAL) up --provider $(PROVIDER)
+
+.PHONY: down
+down: ## Stop the local cluster and leave nothing behind
+	@$(LOCAL) down --provider $(PROVIDER)
+
+.PHONY: images
+images: ## Build the container images into the cache
+	@$(LOCAL) images
+
+.PHONY: test
+test: lint types unit integration e2e ## Run every test
+
+.PHONY: unit
+unit: env ## Run the unit tests
+	$(PYTHON) -m pytest tests/unit --ignore tests/unit/moorage_agent -q
+	$(AGENT)/bin/python -m pytest tests/unit/moorage_agent -q
+
+.PHONY: integration
+integration: env ## Run the tests against a real API server, etcd, Triton and Weaviate
+	@$(LOCAL) tools
+	$(PYTHON) -m pytest tests/integration --ignore tests/integration/agent -q
+	$(AGENT)/bin/python -m pytest tests/integration/agent -q
+
+.PHONY: e2e
+e2e: env ## Run the tests against a whole cluster of their own
+	@$(LOCAL) up --name moorage-test --provider $(PROVIDER)
+	$(PYTHON) -m pytest tests/e2e -q; status=$$?; \
+	if [ -z "$${KEEP:-}" ]; then $(LOCAL) down --name moorage-test --provider $(PROVIDER); fi; exit $$status
+
+.PHONY: lint
+lint: env ## Check style, imports and layout
+	ruff check .
+	ruff format --check .
+	PYTHONPATH=operator:agent:api:crds:templates lint-imports --no-cache
+
+.PHONY: types
+types: env ## Check types
+	mypy
+
+.PHONY: generate
+generate: env ## Write all generated files anew
+	$(PYTHON) tools/generate.py
+
+.PHONY: verify
+verify: generate ## Prove that the generated files are current
+	@git diff --exit-code || (echo "generated files were not current; commit the change above" >&2; exit 1)
+	@test -z "$$(git status --porcelain)" || (git status --short >&2; exit 1)
+
+.PHONY: locks
+locks: env ## Resolve the locked requirements anew
+	for name in operator agent api dev agent-dev; do \
+	  uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    requirements/$$name.in --output-file requirements/$$name.txt; done
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-deps --python-version 3.11 \
+	  requirements/triton.in --output-file requirements/triton.txt

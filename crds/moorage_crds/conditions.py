@@ -1,0 +1,47 @@
+"""Condition types and reasons of Tenant and ModelDeployment status, each with its meaning.
+
+``Ready``, ``Reconciling`` and ``Stalled`` follow kstatus, so that ``kubectl wait``, Flux and Argo CD work unaided.
+"""
+
+from typing import Final
+
+READY: Final = "Ready"
+"""True: everything the spec asks for is in place and answering."""
+RECONCILING: Final = "Reconciling"
+"""True: work towards the spec is under way."""
+STALLED: Final = "Stalled"
+"""True: no progress without a change by a person."""
+ISOLATION_READY: Final = "IsolationReady"
+"""Tenant: namespace, policies, quota and bindings are in place."""
+CREDENTIALS_READY: Final = "CredentialsReady"
+"""Tenant: the Secret ``moorage-credentials`` exists with every key."""
+INFERENCE_READY: Final = "InferenceReady"
+"""Tenant: at least one Triton pod is ready."""
+VECTOR_STORE_READY: Final = "VectorStoreReady"
+"""Tenant: the vector store answers, or the spec asks for none."""
+MODELS_READY: Final = "ModelsReady"
+"""Tenant: every ModelDeployment is Ready."""
+
+REASONS: Final = {
+    "Available": "Everything works.",
+    "Progressing": "Objects are applied and not all of them are ready yet.",
+    "NamespaceForeign": "A namespace of the derived name exists and is not this tenant's; nothing in it is touched.",
+    "NamespaceTerminating": "The namespace of the derived name is being deleted; it is waited for.",
+    "WriteFailed": "The API server refused or failed a write; it is retried with back-off.",
+    "PodsNotReady": "Pods exist and are not ready yet.",
+    "CredentialsMissing": "The Secret lacks a key that the workloads need.",
+    "NotRequested": "The spec asks for none.",
+    "ModelsNotReady": "At least one model is not Ready.",
+    "Deleting": "The object is being deleted.",
+    "Paused": "The annotation moorage.dev/paused stops reconciling.",
+    "InvalidSpec": "The spec cannot be met; the message names the field.",
+    "TenantNotFound": "The namespace has no live Tenant; the model waits.",
+    "PythonBackendDisabled": "The tenant does not allow the Python backend.",
+    "HashCollision": "Another snapshot already has this revision's name.",
+    "NoReadyReplicas": "No Triton pod is ready to hold the model.",
+    "Loading": "Replicas are fetching or loading the revision.",
+    "FetchFailed": "A replica could not fetch the source.",
+    "LoadFailed": "Triton refused the model; the message is Triton's own.",
+    "Loaded": "Every ready replica serves the revision.",
+}
+"""Reason -> sentence of documentation. ``Reason`` strings in conditions come from here alone."""

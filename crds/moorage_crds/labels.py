@@ -1,0 +1,42 @@
+"""Label, annotation and finalizer keys; each exists here once and nowhere else."""
+
+from typing import Final
+
+TENANT: Final = "moorage.dev/tenant"
+"""Label on the tenant namespace and on every child: the Tenant's name. All watches select on it."""
+
+COMPONENT: Final = "moorage.dev/component"
+"""Label on children and pods: which part of the stack they are, one of the COMPONENT_ values."""
+
+MODEL: Final = "moorage.dev/model"
+"""Label on a ControllerRevision: the ModelDeployment's name. Tells revisions from a StatefulSet's own."""
+
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+"""The recommended Kubernetes label; its value on our objects is ``MANAGER``."""
+
+MANAGER: Final = "moorage"
+"""Value of ``MANAGED_BY``."""
+
+COMPONENT_TRITON: Final = "triton"
+COMPONENT_WEAVIATE: Final = "weaviate"
+
+TENANT_ID: Final = "moorage.dev/tenant-id"
+"""Annotation of the tenant namespace: the Tenant's UID at first creation. Keys of data derive from it."""
+
+INTENT: Final = "moorage.dev/intent"
+"""Annotation of a ControllerRevision that tells the agents what to do: ``WANTED`` or ``DRAINING``; absent = history."""
+
+WANTED: Final = "Wanted"
+"""Value of ``INTENT``: hold this revision."""
+
+DRAINING: Final = "Draining"
+"""Value of ``INTENT``: traffic has left; keep it until requests in flight have ended, then unload."""
+
+PROMOTED_AT: Final = "moorage.dev/promoted-at"
+"""Annotation of a ControllerRevision: RFC 3339 time it last became stable. The latest one is the stable revision."""
+
+PAUSED: Final = "moorage.dev/paused"
+"""Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
+
+FINALIZER: Final = "moorage.dev/tenant"
+"""Finalizer of a Tenant; the only finalizer Moorage sets."""

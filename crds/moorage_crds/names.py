@@ -1,0 +1,92 @@
+"""Names of everything Moorage makes, derived in one place so that each fits and none is guessed."""
+
+from typing import Final
+
+FIELD_MANAGER: Final = "moorage-operator"
+"""Server-side-apply manager of the operator."""
+
+API_FIELD_MANAGER: Final = "moorage-api"
+"""Server-side-apply manager of the API."""
+
+TENANT_NAME_MAX: Final = 40
+"""Longest Tenant name, in characters; every derived name then fits a DNS label."""
+
+MODEL_NAME_MAX: Final = 54
+"""Longest ModelDeployment name, in characters: 63 of a label less the revision's suffix."""
+
+TRITON: Final = "triton"
+"""Deployment, headless Service and PodDisruptionBudget of the inference server."""
+
+AGENT_SERVICE_ACCOUNT: Final = "moorage-agent"
+"""ServiceAccount of the Triton pod; only the agent's container mounts its token."""
+
+WEAVIATE: Final = "weaviate"
+"""StatefulSet, Service and ServiceAccount of the vector store."""
+
+WEAVIATE_HEADLESS: Final = "weaviate-headless"
+"""Headless Service that gives the StatefulSet's pods their host names."""
+
+CREDENTIALS: Final = "moorage-credentials"
+"""Secret of a tenant; created once, changed by rotation only."""
+
+INFERENCE_KEY: Final = "triton-inference-key"
+"""Key in ``CREDENTIALS``: the gateway sends it with every call to the tenant's Triton."""
+
+MANAGEMENT_KEY: Final = "triton-management-key"
+"""Key in ``CREDENTIALS``: the agent sends it to load and unload models."""
+
+WEAVIATE_KEY: Final = "weaviate-api-key"
+"""Key in ``CREDENTIALS``: the API sends it to the tenant's Weaviate."""
+
+INFERENCE_HEADER: Final = "moorage-inference-key"
+"""HTTP header and gRPC metadata name that carries ``INFERENCE_KEY``."""
+
+MANAGEMENT_HEADER: Final = "moorage-management-key"
+"""HTTP header and gRPC metadata name that carries ``MANAGEMENT_KEY``."""
+
+TRITON_HTTP_PORT: Final = 8000
+TRITON_GRPC_PORT: Final = 8001
+TRITON_METRICS_PORT: Final = 8002
+AGENT_PORT: Final = 8090
+WEAVIATE_HTTP_PORT: Final = 8080
+WEAVIATE_GRPC_PORT: Final = 50051
+
+OPERATOR_ROLE: Final = "moorage-tenant-operator"
+"""ClusterRole the operator binds to itself inside each tenant namespace: its right to write there."""
+
+AGENT_ROLE: Final = "moorage-tenant-agent"
+"""ClusterRole bound to ``AGENT_SERVICE_ACCOUNT`` inside the tenant namespace."""
+
+MEMBER_ROLES: Final = {
+    "admin": "moorage-tenant-admin",
+    "developer": "moorage-tenant-developer",
+    "user": "moorage-tenant-viewer",
+    "viewer": "moorage-tenant-viewer",
+}
+"""ClusterRole that a member's role becomes in the tenant namespace."""
+
+
+def tenant_namespace(tenant: str) -> str:
+    """Return the one namespace of a tenant."""
+    return f"tenant-{tenant}"
+
+
+def tenant_of_namespace(namespace: str) -> str | None:
+    """Return the tenant a namespace name belongs to, or None for any other namespace."""
+    prefix, _, tenant = namespace.partition("-")
+    return tenant if prefix == "tenant" and tenant else None
+
+
+def controller_revision(model: str, revision: str) -> str:
+    """Return the ControllerRevision's name of a model's revision (8 hex digits)."""
+    return f"{model}-{revision}"
+
+
+def triton_name(model: str, revision: str) -> str:
+    """Return the name under which Triton serves a revision; ``--`` cannot occur in a model's own name."""
+    return f"{model}--{revision}"
+
+
+def agent_field_manager(pod: str) -> str:
+    """Return a replica's own field manager: two replicas under one name would take each other's entries away."""
+    return f"moorage-agent-{pod}"[:128]

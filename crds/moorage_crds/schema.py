@@ -1,0 +1,59 @@
+"""Building blocks of both resources: the base model and quantities, durations and conditions.
+
+Separate from the resources so that each of them reads as its own field list.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
+
+Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=24)]
+"""A Kubernetes quantity such as ``500m`` or ``16Gi``."""
+
+
+class Schema(BaseModel):
+    """Base of every part of a resource: camelCase outside, snake_case inside, unknown fields are errors."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the part as it stands in a manifest: camelCase, JSON types, absent instead of null."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Resources(Schema):
+    """Compute of one container, as in a pod's ``resources``."""
+
+    requests: dict[str, Quantity] | None = Field(default=None, max_length=8)
+    """Guaranteed amounts by resource name."""
+    limits: dict[str, Quantity] | None = Field(default=None, max_length=8)
+    """Upper bounds by resource name."""
+
+
+class Condition(Schema):
+    """A standard Kubernetes condition."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Condition type, see ``moorage_crds.conditions``."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether the condition holds."""
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """One word for programs, see ``moorage_crds.conditions.REASONS``."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """A sentence for people, without secrets."""
+    last_transition_time: str
+    """RFC 3339 time at which ``status`` last changed."""
+    observed_generation: int | None = None
+    """Generation of the spec that the condition speaks of."""

@@ -1,0 +1,209 @@
+"""The Tenant: a cluster-scoped resource that owns exactly one namespace and the stack inside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from moorage_crds.names import TENANT_NAME_MAX
+from moorage_crds.schema import DNS_LABEL, Condition, Quantity, Resources, Schema
+
+_Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
+
+
+class Member(Schema):
+    """A subject with a role in the tenant."""
+
+    kind: Literal["User", "Group", "ServiceAccount"]
+    """Kind of subject. ``ServiceAccount`` is one of Moorage's, not of Kubernetes'."""
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9._@]*[a-z0-9])?$", max_length=63)]
+    """The subject's immutable name; never a Kubernetes ``system:`` name."""
+    role: Literal["admin", "developer", "user", "viewer"]
+    """What the subject may do in the tenant."""
+
+
+class Quota(Schema):
+    """Upper bounds of everything the tenant runs together; room for one surge replica comes on top."""
+
+    cpu: Quantity = "8"
+    """CPU cores of all pods."""
+    memory: Quantity = "16Gi"
+    """Memory of all pods."""
+    storage: Quantity = "100Gi"
+    """Sum of all volume claims."""
+    pods: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Number of pods."""
+
+
+class ModelStore(Schema):
+    """Where a replica keeps the files of its revisions."""
+
+    size_limit: Quantity = "10Gi"
+    """Largest size of the store, an emptyDir of the pod."""
+
+
+class Toleration(Schema):
+    """A taint that the pods may run beside, as in a pod's ``tolerations``."""
+
+    key: Annotated[str, Field(max_length=316)] | None = None
+    """Taint key; absent matches all with operator Exists."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """How ``value`` is compared."""
+    value: Annotated[str, Field(max_length=63)] | None = None
+    """Taint value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Taint effect; absent matches all."""
+
+
+class Inference(Schema):
+    """The tenant's Triton server."""
+
+    replicas: Annotated[int, Field(ge=0, le=100)] = 1
+    """Number of Triton pods."""
+    resources: Resources = Resources()
+    """Compute of each Triton container."""
+    python_backend: Literal["Disabled", "Enabled"] = "Disabled"
+    """Whether models may bring Python code, which runs unsandboxed inside the tenant's Triton."""
+    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(default={}, max_length=16)
+    """Labels that a node must carry to run Triton."""
+    tolerations: list[Toleration] = Field(default=[], max_length=16)
+    """Taints that Triton's pods may run beside."""
+    model_store: ModelStore = ModelStore()
+    """Where a replica keeps the files of its revisions."""
+
+
+class VectorStorage(Schema):
+    """The vector store's volume."""
+
+    size: Quantity = "10Gi"
+    """Size of the volume claim."""
+    storage_class_name: Annotated[str, Field(max_length=253)] | None = None
+    """Storage class; absent means the cluster's default."""
+
+
+class VectorStore(Schema):
+    """The tenant's vector store."""
+
+    backend: Literal["Weaviate", "None"] = "Weaviate"
+    """Which store the tenant gets."""
+    storage: VectorStorage = VectorStorage()
+    """The store's volume; set at creation."""
+    resources: Resources = Resources()
+    """Compute of the store's container."""
+
+
+class Egress(Schema):
+    """Where the tenant's Triton pods may connect to."""
+
+    mode: Literal["PublicHTTPS", "Listed", "None"] = "PublicHTTPS"
+    """``PublicHTTPS``: port 443 of public addresses; ``Listed``: ``cidrs`` alone; ``None``: nothing outside."""
+    cidrs: list[_Cidr] = Field(default=[], max_length=64)
+    """Address ranges reachable on every port, in any mode but ``None``."""
+
+
+class Network(Schema):
+    """The tenant's network fence."""
+
+    egress: Egress = Egress()
+    """Where the tenant's Triton pods may connect to."""
+
+
+class TenantSpec(Schema):
+    """What a tenant shall be."""
+
+    display_name: Annotated[str, Field(max_length=253)] = ""
+    """Name for people."""
+    members: list[Member] = Field(
+        default=[],
+        max_length=256,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]},
+    )
+    """The platform's list of members; memberships made through the API are kept by the API."""
+    quota: Quota = Quota()
+    """Upper bounds of everything the tenant runs together."""
+    inference: Inference = Inference()
+    """The tenant's Triton server."""
+    vector_store: VectorStore = VectorStore()
+    """The tenant's vector store."""
+    network: Network = Network()
+    """The tenant's network fence."""
+
+
+class TenantEndpoints(Schema):
+    """Addresses inside the cluster, for people who debug; clients use the API."""
+
+    triton: str | None = None
+    """Host name of the headless Service of Triton."""
+    weaviate: str | None = None
+    """Host name of the vector store's Service."""
+
+
+class ModelCounts(Schema):
+    """How the tenant's models are doing."""
+
+    total: int = 0
+    """ModelDeployments in the namespace."""
+    ready: int = 0
+    """Those with Ready=True."""
+    failed: int = 0
+    """Those with Stalled=True."""
+
+
+class TenantStatus(Schema):
+    """What a tenant is, written by the operator alone."""
+
+    observed_generation: int | None = None
+    """Generation of the spec that the status speaks of."""
+    tenant_id: str | None = Field(default=None, alias="tenantID")
+    """The Tenant's UID at first creation; keys of its data derive from it."""
+    namespace: str | None = None
+    """The tenant namespace."""
+    conditions: list[Condition] | None = Field(
+        default=None,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    """Ready, Reconciling, Stalled and one condition per part."""
+    endpoints: TenantEndpoints | None = None
+    """Addresses inside the cluster."""
+    models: ModelCounts | None = None
+    """How the tenant's models are doing."""
+
+
+class Tenant(Schema):
+    """Tenant gives a customer, team or product an inference stack of its own.
+
+    It owns one namespace with Triton, a vector store, credentials, quotas and a network fence.
+    """
+
+    PLURAL: ClassVar = "tenants"
+    KIND: ClassVar = "Tenant"
+    SHORT_NAME: ClassVar = "tn"
+    SCOPE: ClassVar = "Cluster"
+    RULES: ClassVar[tuple[tuple[str, str], ...]] = (
+        (
+            f"self.metadata.name.size() <= {TENANT_NAME_MAX} && self.metadata.name.matches('{DNS_LABEL}')",
+            f"metadata.name must be a DNS label of at most {TENANT_NAME_MAX} characters",
+        ),
+        (
+            "self.spec.vectorStore.storage == oldSelf.spec.vectorStore.storage",
+            "spec.vectorStore.storage cannot be changed after creation",
+        ),
+    )
+    COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
+        ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+        ("Models", "integer", ".status.models.total"),
+        ("Failed", "integer", ".status.models.failed"),
+        ("Age", "date", ".metadata.creationTimestamp"),
+    )
+
+    spec: TenantSpec = TenantSpec()
+    """What the tenant shall be."""
+    status: TenantStatus | None = None
+    """What the tenant is, written by the operator alone."""
+
+
+def parse_spec(manifest: dict[str, Any]) -> TenantSpec:
+    """Return the spec of a Tenant manifest, defaults filled in; raises pydantic.ValidationError."""
+    return TenantSpec.model_validate(manifest.get("spec", {}))
