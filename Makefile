@@ -10,12 +10,13 @@ DEV := $(CACHE)/venv/dev-$(call key,requirements/dev.txt)
 AGENT := $(CACHE)/venv/agent-$(call key,requirements/agent-dev.txt)
 PYTHON := $(DEV)/bin/python
 LOCAL := PYTHONPATH=tools python3 -m localcluster
+MAINJOB := PYTHONPATH=tools python3 -m mainjob
 export MOORAGE_CACHE := $(CACHE)
 export PATH := $(DEV)/bin:$(PATH)
 
 .PHONY: help
 help: ## Print this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 # A virtual environment is built beside its final place and renamed, so an interrupted build leaves none.
 $(CACHE)/venv/%/ready:
@@ -34,15 +35,15 @@ doctor: ## Say within 2 seconds what is missing or in the way
 
 .PHONY: up
 up: ## Start a local cluster, install Moorage, apply the examples and check them
-	@$(LOCAL) up --provider $(PROVIDER)
+	@$(MAINJOB) up --provider $(PROVIDER)
 
 .PHONY: down
 down: ## Stop the local cluster and leave nothing behind
-	@$(LOCAL) down --provider $(PROVIDER)
+	@$(MAINJOB) down --provider $(PROVIDER)
 
 .PHONY: images
 images: ## Build the container images into the cache
-	@$(LOCAL) images
+	@PYTHONPATH=tools python3 -m localcluster.images
 
 .PHONY: test
 test: lint types unit integration e2e ## Run every test
@@ -60,9 +61,9 @@ integration: env ## Run the tests against a real API server, etcd, Triton and We
 
 .PHONY: e2e
 e2e: env ## Run the tests against a whole cluster of their own
-	@$(LOCAL) up --name moorage-test --provider $(PROVIDER)
+	@$(MAINJOB) up --cluster moorage-test --provider $(PROVIDER)
 	$(PYTHON) -m pytest tests/e2e -q; status=$$?; \
-	if [ -z "$${KEEP:-}" ]; then $(LOCAL) down --name moorage-test --provider $(PROVIDER); fi; exit $$status
+	if [ -z "$${KEEP:-}" ]; then $(MAINJOB) down --cluster moorage-test --provider $(PROVIDER); fi; exit $$status
 
 .PHONY: lint
 lint: env ## Check style, imports and layout
@@ -85,7 +86,7 @@ verify: generate ## Prove that the generated files are current
 
 .PHONY: locks
 locks: env ## Resolve the locked requirements anew
-	for name in operator agent api dev agent-dev; do \
+	for name in operator agent api client dev agent-dev; do \
 	  uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	    requirements/$$name.in --output-file requirements/$$name.txt; done
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-deps --python-version 3.11 \

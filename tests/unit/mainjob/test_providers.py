@@ -1,0 +1,34 @@
+"""Providers are found by name, and the summary's commands name the key's file, never the key."""
+
+from pathlib import Path
+
+import pytest
+
+from localcluster import layout
+from mainjob import providers, summary
+from mainjob.kubectl import Kubectl
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("local", providers.Local), ("kind", providers.Kind), ("current", providers.Current)]
+)
+def test_a_provider_is_found_by_name(name: str, kind: type) -> None:
+    assert isinstance(providers.named(name, layout.named("moorage-test")), kind)
+
+
+def test_an_unknown_provider_is_refused() -> None:
+    with pytest.raises(providers.NotReadyError, match="one of local, kind, current, got 'docker'"):
+        providers.named("docker", layout.named("moorage-test"))
+
+
+def test_the_summary_prints_three_commands_and_no_secret(tmp_path: Path) -> None:
+    key_file = tmp_path / "api-key"
+    key_file.write_text("moor_secret\n")
+    kubectl = Kubectl("/bin/kubectl", "helm", tmp_path / "kubeconfig")
+    text = summary.text(kubectl, "http://localhost:18080", key_file, tmp_path / "python")
+    assert "moor_secret" not in text
+    commands = [line.strip() for line in text.split("Three things to try:")[1].splitlines() if line.strip()]
+    assert len(commands) == 3
+    assert commands[0] == f"KUBECONFIG={tmp_path}/kubeconfig /bin/kubectl get tenants,modeldeployments --all-namespaces"
+    assert f"$(cat {key_file})" in commands[1]
+    assert commands[2].startswith(f"{tmp_path}/python ")
