@@ -1,0 +1,110 @@
+"""The chart renders what a real API server takes, and refuses values that could not work."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from localcluster.gotools import GoTools
+from localcluster.layout import cache_root
+
+if TYPE_CHECKING:
+    from tests.support.kube import Kube, Manifest
+
+CHART = Path(__file__).resolve().parents[3] / "charts" / "moorage"
+SYSTEM = "moorage-system"
+
+
+def _helm(*values: str) -> subprocess.CompletedProcess[str]:
+    helm = str(GoTools(cache_root()).path("helm"))
+    argv = [helm, "template", "moorage", str(CHART), "--namespace", SYSTEM, *(f"--set={one}" for one in values)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def _rendered(*values: str) -> list[Manifest]:
+    done = _helm(*values)
+    assert done.returncode == 0, done.stderr
+    return [one for one in yaml.safe_load_all(done.stdout) if one]
+
+
+def _templates(manifests: list[Manifest]) -> list[Manifest]:
+    return [one["spec"]["template"]["spec"] for one in manifests if one["kind"] in ("Deployment", "Job")]
+
+
+def test_an_api_server_takes_every_object(kube: Kube) -> None:
+    for manifest in _rendered():
+        answer = kube.apply(manifest, manager="render", dry_run=True)
+        assert answer.is_success, answer.text
+        assert "warning" not in answer.headers, answer.headers
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("api.replicas=2", "/api/replicas"),
+        ("nonsense=1", "nonsense"),
+        ("images.pullPolicy=Sometimes", "/images/pullPolicy"),
+        ("network.clusterCIDRs={here}", "/network/clusterCIDRs"),
+    ],
+)
+def test_values_that_could_not_work_are_refused(value: str, words: str) -> None:
+    done = _helm(value)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_every_pod_meets_the_restricted_standard(kube: Kube) -> None:
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "restricted", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    }
+    assert kube.apply(namespace).is_success
+    pods = _templates(_rendered())
+    assert len(pods) == 3
+    for number, spec in enumerate(pods):
+        name = {"name": f"pod-{number}", "namespace": "restricted"}
+        plain = {**spec, "serviceAccountName": "default"}
+        _ensure_account(kube)
+        answer = kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": name, "spec": plain}, dry_run=True)
+        assert answer.is_success, answer.text
+
+
+def _ensure_account(kube: Kube) -> None:
+    """Make the account that no controller makes here."""
+    metadata = {"name": "default", "namespace": "restricted"}
+    assert kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}).is_success
+
+
+def test_images_come_from_the_values() -> None:
+    manifests = _rendered("images.triton.repository=here/triton", "images.triton.tag=v1", "images.api.tag=v2")
+    environment = {
+        one["name"]: one.get("value") for pod in _templates(manifests) for one in pod["containers"][0].get("env", [])
+    }
+    assert environment["MOORAGE_TRITON_IMAGE"] == "here/triton:v1"
+    assert {pod["containers"][0]["image"] for pod in _templates(manifests)} == {
+        "moorage/api:v2",
+        "moorage/operator:0.1.0",
+    }
+
+
+def test_an_uninstall_keeps_definitions_and_data() -> None:
+    kept = [one for one in _rendered() if one["kind"] in ("CustomResourceDefinition", "PersistentVolumeClaim")]
+    assert len(kept) == 3
+    assert {one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in kept} == {"keep"}
+
+
+def test_no_rule_has_a_wildcard_or_a_right_to_escalate() -> None:
+    rules = [rule for one in _rendered() if one["kind"] in ("ClusterRole", "Role") for rule in one["rules"]]
+    assert rules
+    for rule in rules:
+        words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+        assert not words & {"*", "escalate", "impersonate"}
+        if "bind" in rule["verbs"]:
+            assert all(name.startswith("moorage-tenant-") for name in rule["resourceNames"])
+        if "secrets" in rule["resources"] and {"get", "list", "watch"} & {*rule["verbs"]}:
+            assert rule["resourceNames"]

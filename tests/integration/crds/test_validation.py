@@ -1,0 +1,102 @@
+"""The API server refuses what breaks a rule, naming field and rule, and takes what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moorage_crds import API_VERSION
+from moorage_crds.modeldeployment import INLINE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from tests.support.kube import Kube, Manifest
+
+_INLINE = {"inline": {"files": {"1/model.py": "x"}}}
+_HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
+
+
+def _tenant(name: str = "acme", **spec: Any) -> Manifest:
+    return {"apiVersion": API_VERSION, "kind": "Tenant", "metadata": {"name": name}, "spec": spec}
+
+
+def _model(name: str = "m", **spec: Any) -> Manifest:
+    metadata = {"name": name, "namespace": "default"}
+    return {"apiVersion": API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+
+
+REFUSED = {
+    "a tenant's name of 41 characters": (_tenant("a" * 41), "at most 40 characters"),
+    "a tenant's name with a dot": (_tenant("a.b"), "DNS label"),
+    "an unknown field": (_tenant(nonsense=1), "nonsense"),
+    "an unknown nested field": (_tenant(quota={"cpus": "1"}), "cpus"),
+    "no quantity": (_tenant(quota={"cpu": "many"}), "spec.quota.cpu"),
+    "no pods at all": (_tenant(quota={"pods": 0}), "spec.quota.pods"),
+    "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
+    "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
+    "a system member": (_tenant(members=[{"kind": "User", "name": "system:admin", "role": "admin"}]), "name"),
+    "a member twice": (
+        _tenant(members=[{"kind": "User", "name": "a", "role": one} for one in ("admin", "user")]),
+        "duplicate entries",
+    ),
+    "an egress mode of no kind": (_tenant(network={"egress": {"mode": "All"}}), "spec.network.egress.mode"),
+    "no source": (_model(), "spec.source"),
+    "an empty source": (_model(source={}), "exactly one of"),
+    "two sources": (_model(source=_INLINE | _HTTPS), "exactly one of"),
+    "an archive without sha256": (_model(source={"uri": _HTTPS["uri"]}), "sha256"),
+    "a sha256 that is none": (_model(source=_HTTPS | {"sha256": "abc"}), "sha256"),
+    "a plain http source": (_model(source=_HTTPS | {"uri": "http://models.example/m"}), "spec.source.uri"),
+    "a path above the folder": (_model(source={"inline": {"files": {"../x": ""}}}), "inside the model's folder"),
+    "an absolute path": (_model(source={"inline": {"files": {"/x": ""}}}), "inside the model's folder"),
+    "a path with an empty part": (_model(source={"inline": {"files": {"1//x": ""}}}), "inside the model's folder"),
+    "a path with a backslash": (_model(source={"inline": {"files": {"1\\x": ""}}}), "inside the model's folder"),
+    "too much inline": (
+        _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX, "b": "x"}}}),
+        "must not exceed",
+    ),
+    "a model's name with two dashes": (_model("a--b", source=_INLINE), "without '--'"),
+    "a model's name of 55 characters": (_model("a" * 55, source=_INLINE), "at most 54"),
+    "an unknown data type": (
+        _model(source=_INLINE, config={"inputs": [{"name": "X", "dataType": "FLOAT", "dims": [1]}]}),
+        "dataType",
+    ),
+}
+
+TAKEN = {
+    "a tenant of defaults": _tenant(),
+    "a tenant's name of 40 characters": _tenant("a" * 40),
+    "an inline model": _model(source=_INLINE),
+    "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
+    "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),
+    "a model's name of 54 characters": _model("a" * 54, source=_INLINE),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_it_refuses(kube: Kube, case: str) -> None:
+    manifest, words = REFUSED[case]
+    answer = kube.apply(manifest, dry_run=True)
+    assert answer.status_code in (400, 422, 500), answer.text
+    assert words in answer.json()["message"]
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_it_takes(kube: Kube, case: str) -> None:
+    answer = kube.apply(TAKEN[case], dry_run=True)
+    assert answer.is_success, answer.text
+
+
+def test_the_store_of_a_tenant_cannot_change(kube: Kube) -> None:
+    tenant = _tenant("immutable")
+    assert kube.apply(tenant).is_success
+    answer = kube.merge(tenant, {"spec": {"vectorStore": {"storage": {"size": "20Gi"}}}})
+    assert answer.status_code == 422
+    assert "spec.vectorStore.storage cannot be changed" in answer.json()["message"]
+    assert kube.delete(tenant).is_success
+
+
+def test_defaults_are_filled_in(kube: Kube) -> None:
+    spec = kube.apply(_tenant(), dry_run=True).json()["spec"]
+    assert spec["quota"]["cpu"] == "8"
+    assert spec["inference"]["pythonBackend"] == "Disabled"
+    assert spec["network"]["egress"]["mode"] == "PublicHTTPS"
