@@ -85,7 +85,7 @@ class Local:
     def _install_packages(self, progress: Progress) -> None:
         if names := packages.missing():
             with progress.step(f"install {len(names)} Debian packages", packages.INSTALL_SECONDS):
-                packages.install(names, self.layout.cache / "apt")
+                packages.install(names)
 
     def _build_tools(self, progress: Progress) -> None:
         tools = GoTools(self.layout.cache)
