@@ -168,9 +168,12 @@ class Kind:
                 _run(["kind", "create", "cluster", "--name", self.layout.name, "--wait", "120s"])
 
     def publish_images(self, progress: Progress) -> Values:
-        """Build our three images with Docker and load them; Triton's and Weaviate's come from their makers."""
-        tags = {name: (f"moorage/{name}", _digest_of_sources()) for name in ("operator", "agent", "api")}
-        with progress.step("build and load images", 180):
+        """Build our images with Docker and load them; Weaviate's comes from its maker.
+
+        Triton's is ours here too, since the examples need onnxruntime in its Python.
+        """
+        tags = {name: (f"moorage/{name}", _digest_of_sources()) for name in ("operator", "agent", "api", "triton")}
+        with progress.step("build and load images", 300):
             for name, (repository, tag) in tags.items():
                 dockerfile = str(ROOT / "deploy" / "docker" / f"{name}.Dockerfile")
                 _run(["docker", "build", "--file", dockerfile, "--tag", f"{repository}:{tag}", str(ROOT)])

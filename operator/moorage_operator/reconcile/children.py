@@ -1,0 +1,110 @@
+"""Bringing a tenant's children from what is observed to what is desired.
+
+Separate from ``desired``, which says what they are, and from ``plan``, which knows when they may be touched at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from moorage_crds import labels, names
+from moorage_operator.reconcile import credentials, owned
+from moorage_operator.reconcile.actions import Action, Apply, Create, Delete
+from moorage_operator.reconcile.identity import is_being_deleted
+from moorage_operator.reconcile.tenant_status import WORKLOADS
+from moorage_operator.reconcile.world import Manifest, World
+
+_PRUNED: Final = {
+    "Deployment": "apps/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
+    "Service": "v1",
+    "ServiceAccount": "v1",
+    "StatefulSet": "apps/v1",
+}
+"""API version of the kinds that are deleted when no longer desired. Claims and Secrets never are: they hold data."""
+
+_FENCE: Final = frozenset(
+    {"Namespace", "NetworkPolicy", "ServiceAccount", "RoleBinding", "ResourceQuota", "LimitRange"}
+)
+_AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget"})
+
+
+def writes(world: World, manifests: Iterable[Mapping[str, Any]], make_key: Callable[[], str]) -> tuple[Action, ...]:
+    """Return the writes in order of creation: namespace, fence and limits, Secret, workloads, and last deletions."""
+    wanted = tuple(manifests)
+    before = tuple(manifest for manifest in wanted if manifest["kind"] not in _AFTER_SECRET)
+    after = tuple(manifest for manifest in wanted if manifest["kind"] in _AFTER_SECRET)
+    return (
+        *(action for manifest in before for action in _write(world, manifest)),
+        *_secret(world, make_key),
+        *(action for manifest in after for action in _write(world, manifest)),
+        *_prune(world, wanted),
+    )
+
+
+def are_workloads(actions: Iterable[Action]) -> bool:
+    """Return whether one of the writes changes pods."""
+    return any(_kind(action) in WORKLOADS for action in actions)
+
+
+def are_fence(actions: Iterable[Action]) -> bool:
+    """Return whether one of the writes changes the namespace, its policies, limits or rights."""
+    return any(_kind(action) in _FENCE for action in actions)
+
+
+def _kind(action: Action) -> str | None:
+    match action:
+        case Create() | Apply():
+            return str(action.manifest["kind"])
+        case Delete():
+            return action.kind
+        case _:
+            return None
+
+
+def _observed(world: World, kind: str, name: str) -> Manifest | None:
+    """Return a child; none survives its namespace, whatever a cache still holds."""
+    return world.children.get((kind, name)) if world.namespace else None
+
+
+def _write(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:
+    if manifest["kind"] == "Namespace":
+        yield from _namespace(world, manifest)
+        return
+    observed = _observed(world, manifest["kind"], manifest["metadata"]["name"])
+    if observed is None:
+        yield Apply(manifest, None)
+    elif not is_being_deleted(observed) and not owned.is_current(manifest, observed):
+        yield Apply(manifest, observed["metadata"]["resourceVersion"])
+
+
+def _namespace(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:
+    """Yield a POST when there is none, so that a namespace made by somebody else is never taken over."""
+    if world.namespace is None:
+        yield Create(manifest)
+    elif not owned.holds(manifest, world.namespace):
+        yield Apply(manifest, world.namespace["metadata"]["resourceVersion"])
+
+
+def _secret(world: World, make_key: Callable[[], str]) -> Iterator[Action]:
+    if _observed(world, "Secret", names.CREDENTIALS) is None:
+        yield Create(credentials.secret(world.tenant_name, world.namespace_name, make_key))
+
+
+def _prune(world: World, wanted: tuple[Mapping[str, Any], ...]) -> Iterator[Action]:
+    """Yield deletions of children that we applied once and want no longer."""
+    if world.namespace is None:
+        return
+    kept = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in wanted}
+    for (kind, name), child in sorted(world.children.items(), key=lambda item: item[0]):
+        if kind in _PRUNED and (kind, name) not in kept and _is_prunable(child):
+            yield Delete(kind, world.namespace_name, name, child["metadata"]["uid"], _PRUNED[kind])
+
+
+def _is_prunable(child: Manifest) -> bool:
+    given = child["metadata"].get("labels") or {}
+    is_managed = given.get(labels.MANAGED_BY) == labels.MANAGER and owned.is_ours(child)
+    return is_managed and not is_being_deleted(child)

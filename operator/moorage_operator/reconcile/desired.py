@@ -1,0 +1,177 @@
+"""The objects that a tenant shall have.
+
+Separate from comparing and writing them: what a tenant gets is read here, and in the templates, alone. The Secret is
+not among them, see ``credentials``; nor are revisions, see ``revisions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from moorage_crds import labels, names
+from moorage_crds.tenant import Member, TenantSpec, parse_spec
+from moorage_operator.reconcile import egress, resources
+from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
+from moorage_operator.reconcile.world import Settings, World
+from moorage_templates import (
+    BindingContext,
+    Context,
+    Fence,
+    TenantContext,
+    TritonContext,
+    WeaviateContext,
+    render,
+)
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+_NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+_API_PODS: Final = {"app.kubernetes.io/name": "moorage", "app.kubernetes.io/component": "api"}
+_DNS_PODS: Final = {"k8s-app": "kube-dns"}
+
+OPERATOR_BINDING: Final = "moorage-operator"
+"""RoleBinding made first: it is the operator's right to write anything else into the namespace."""
+
+_MEMBER_BINDINGS: Final = {role: role.removeprefix("moorage-tenant-") for role in names.MEMBER_ROLES.values()}
+"""ClusterRole -> last part of its RoleBinding's name."""
+
+KIND_ORDER: Final = (
+    "Namespace",
+    "NetworkPolicy",
+    "ServiceAccount",
+    "RoleBinding",
+    "ResourceQuota",
+    "LimitRange",
+    "Service",
+    "PodDisruptionBudget",
+    "Deployment",
+    "StatefulSet",
+)
+"""Order of creation: a fence before anything that could run behind it, limits before what they bound."""
+
+
+def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
+    """Return the manifests of a live Tenant's namespace and children, in order of creation.
+
+    Raises pydantic.ValidationError or InvalidInputError when the spec cannot be met.
+    """
+    if world.tenant is None:
+        raise ValueError(f"expected Tenant {world.tenant_name!r}, got none")
+    spec = parse_spec(dict(world.tenant))
+    manifests = (
+        *_part(world, None, "tenant", _tenant_context(world, spec)),
+        *(
+            manifest
+            for binding in _bindings(world, spec, settings)
+            for manifest in _part(world, None, "binding", binding)
+        ),
+        *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
+        *_weaviate(world, spec, settings),
+    )
+    return tuple(sorted(manifests, key=_rank))
+
+
+def _rank(manifest: dict[str, Any]) -> tuple[bool, int, str]:
+    kind, name = manifest["kind"], manifest["metadata"]["name"]
+    is_first = kind == "Namespace" or name == OPERATOR_BINDING
+    return not is_first, KIND_ORDER.index(kind), name
+
+
+def _part(world: World, component: str | None, folder: str, context: Context) -> Iterator[dict[str, Any]]:
+    for manifest in render(folder, context):
+        namespace = None if manifest["kind"] == "Namespace" else world.namespace_name
+        yield identify(manifest, world.tenant_name, namespace, component)
+
+
+def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
+    compute = resources.compute(spec)
+    known = tenant_id(world) or first_tenant_id(world.tenant or {})
+    return TenantContext(
+        namespace_name=world.namespace_name,
+        annotations={labels.TENANT_ID: known},
+        hard=compute.hard,
+        default_limits=compute.default_limits,
+        default_requests=compute.default_requests,
+    )
+
+
+def _bindings(world: World, spec: TenantSpec, settings: Settings) -> Iterator[BindingContext]:
+    """Yield the bindings of operator, agent and each role that has members."""
+    operator = _service_account(settings.operator_service_account, settings.system_namespace)
+    yield BindingContext(OPERATOR_BINDING, names.OPERATOR_ROLE, (operator,))
+    agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
+    yield BindingContext(names.AGENT_SERVICE_ACCOUNT, names.AGENT_ROLE, (agent,))
+    for cluster_role, suffix in _MEMBER_BINDINGS.items():
+        subjects = tuple(_subjects(spec.members, cluster_role))
+        if subjects:
+            yield BindingContext(f"moorage-{suffix}", cluster_role, subjects)
+
+
+def _service_account(name: str, namespace: str) -> dict[str, str]:
+    return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+
+
+def _subjects(members: Iterable[Member], cluster_role: str) -> Iterator[dict[str, str]]:
+    """Yield the members with a role; Moorage's own service accounts mean nothing to Kubernetes and stay out."""
+    for member in sorted(members, key=lambda member: (member.kind, member.name)):
+        if member.kind != "ServiceAccount" and names.MEMBER_ROLES[member.role] == cluster_role:
+            yield {"kind": member.kind, "name": member.name, "apiGroup": _RBAC}
+
+
+def _fence(settings: Settings) -> Fence:
+    return Fence(
+        api_namespace={_NAMESPACE_NAME: settings.system_namespace},
+        api_pods=_API_PODS,
+        dns_namespace={_NAMESPACE_NAME: settings.dns_namespace},
+        dns_pods=_DNS_PODS,
+    )
+
+
+def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
+    inference = spec.inference
+    return TritonContext(
+        selector=selector(labels.COMPONENT_TRITON),
+        replicas=inference.replicas,
+        triton_image=settings.triton_image,
+        agent_image=settings.agent_image,
+        image_pull_policy=settings.image_pull_policy,
+        restrictions=_restrictions(),
+        triton_resources=resources.triton(spec),
+        agent_resources=resources.AGENT,
+        model_store_size=inference.model_store.size_limit,
+        node_selector=inference.node_selector,
+        tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),
+        fence=_fence(settings),
+        api_server=egress.addresses(world.api_server),
+        public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
+        listed_blocks=egress.listed_blocks(spec.network.egress),
+    )
+
+
+def _restrictions() -> tuple[str, ...]:
+    """Return Triton's arguments that close its APIs to everybody without the tenant's keys, over HTTP and gRPC.
+
+    The keys come from the pod's environment: Kubernetes expands ``$(NAME)``, so no manifest carries one.
+    """
+    inference = f"inference,metadata,model-config,statistics:{names.INFERENCE_HEADER}=$(TRITON_INFERENCE_KEY)"
+    management = f"model-repository,shared-memory,trace,logging:{names.MANAGEMENT_HEADER}=$(TRITON_MANAGEMENT_KEY)"
+    flags = ("--http-restricted-api", "--grpc-restricted-protocol")
+    return tuple(f"{flag}={group}" for flag in flags for group in (inference, management))
+
+
+def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[dict[str, Any]]:
+    store = spec.vector_store
+    if store.backend == "None":
+        return
+    compute = resources.weaviate(spec)
+    context = WeaviateContext(
+        selector=selector(labels.COMPONENT_WEAVIATE),
+        image=settings.weaviate_image,
+        image_pull_policy=settings.image_pull_policy,
+        resources=compute,
+        go_memory_limit=resources.go_memory_limit(compute),
+        storage_size=store.storage.size,
+        storage_class_name=store.storage.storage_class_name,
+        fence=_fence(settings),
+    )
+    yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate", context)

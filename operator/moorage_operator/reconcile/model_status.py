@@ -1,0 +1,149 @@
+"""The status of a ModelDeployment, derived from its revisions and what replicas report.
+
+Separate from ``models``, which decides; this says what was decided, in kstatus' words and in KServe's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from moorage_crds import conditions as words
+from moorage_crds import names
+from moorage_operator.reconcile import conditions
+from moorage_operator.reconcile.conditions import Verdict
+from moorage_operator.reconcile.replicas import FAILED_STATES, Report
+from moorage_operator.reconcile.revisions import Revision, Rollout
+from moorage_operator.reconcile.world import Manifest
+
+Transition = Literal["UpToDate", "InProgress", "BlockedByFailedLoad", "InvalidSpec"]
+State = Literal["Pending", "Loading", "Loaded", "FailedToLoad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no revision can be made of a spec."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a model stands after this pass."""
+
+    rollout: Rollout
+    refusal: Refusal | None
+    target: tuple[Report, ...]
+    """What ready pods say of the wanted revision."""
+    stable: tuple[Report, ...]
+    """What ready pods say of the serving revision."""
+
+
+def is_loaded_everywhere(reports: Iterable[Report]) -> bool:
+    """Return whether there is a ready pod and all of them hold the revision."""
+    states = {report.state for report in reports}
+    return states == {"Loaded"}
+
+
+def failures(reports: Iterable[Report]) -> list[Report]:
+    """Return the reports of failure."""
+    return [report for report in reports if report.state in FAILED_STATES]
+
+
+def transition(standing: Standing) -> Transition:
+    """Return where the change to the wanted revision stands."""
+    if standing.refusal:
+        return "InvalidSpec"
+    if failures(standing.target):
+        return "BlockedByFailedLoad"
+    return "UpToDate" if is_loaded_everywhere(standing.target) else "InProgress"
+
+
+def ready(standing: Standing) -> Verdict:
+    """Return the Ready condition."""
+    if standing.refusal:
+        return Verdict(words.READY, "False", standing.refusal.reason, standing.refusal.message)
+    failed = failures(standing.target)
+    if failed:
+        return Verdict(words.READY, "False", failed[0].state, f"{failed[0].pod}: {failed[0].message}")
+    if not standing.target:
+        return Verdict(words.READY, "False", "NoReadyReplicas", words.REASONS["NoReadyReplicas"])
+    if is_loaded_everywhere(standing.target):
+        return Verdict(words.READY, "True", "Loaded", words.REASONS["Loaded"])
+    loaded = sum(report.state == "Loaded" for report in standing.target)
+    return Verdict(words.READY, "False", "Loading", f"{loaded} of {len(standing.target)} ready replicas hold it.")
+
+
+def is_stalled(standing: Standing) -> bool:
+    """Return whether only a person can help: the spec is refused, or a replica failed with it."""
+    return transition(standing) in {"InvalidSpec", "BlockedByFailedLoad"}
+
+
+def status(model: Manifest, tenant: str, standing: Standing, now: datetime) -> dict[str, Any]:
+    """Return what the operator says of a model; ``replicas`` belongs to the agents and is left out."""
+    observed = model.get("status") or {}
+    generation: int = model["metadata"]["generation"]
+    rollout = standing.rollout
+    verdicts = conditions.summary(ready(standing), stalled=is_stalled(standing))
+    return {
+        "observedGeneration": generation,
+        "conditions": conditions.build(verdicts, observed.get("conditions") or (), generation, now),
+        "url": f"/api/v1/tenants/{tenant}/v2/models/{model['metadata']['name']}",
+        "modelStatus": _model_status(standing),
+    } | _routing(model["metadata"]["name"], rollout.stable, rollout.target)
+
+
+def _routing(model: str, stable: Revision | None, target: Revision | None) -> dict[str, Any]:
+    """Return the serving and the next revision, each only when there is one."""
+    routing: dict[str, Any] = {}
+    if stable:
+        triton_name = names.triton_name(model, stable.hash)
+        routing["stableRevision"] = stable.hash
+        routing["traffic"] = [{"revision": stable.hash, "tritonName": triton_name, "weight": 100}]
+    if target and (stable is None or target.hash != stable.hash):
+        routing["candidateRevision"] = target.hash
+    return routing
+
+
+def _model_status(standing: Standing) -> dict[str, Any]:
+    failed = failures(standing.target)
+    block: dict[str, Any] = {
+        "transitionStatus": transition(standing),
+        "states": _states(standing),
+        "copies": {
+            "failedCopies": len(failed),
+            "totalCopies": sum(report.state == "Loaded" for report in standing.target),
+        },
+    }
+    if failed and standing.rollout.target:
+        block["lastFailureInfo"] = _failure_info(failed[0], standing.rollout.target)
+    return block
+
+
+def _failure_info(report: Report, revision: Revision) -> Mapping[str, str]:
+    return {
+        "reason": report.state,
+        "message": report.message,
+        "modelRevisionName": revision.hash,
+        "location": report.pod,
+    }
+
+
+def _states(standing: Standing) -> dict[str, State]:
+    target: State = "FailedToLoad" if standing.refusal else _state(standing.target)
+    states: dict[str, State] = {"targetModelState": target}
+    if standing.rollout.stable:
+        serves = any(report.state == "Loaded" for report in standing.stable)
+        states["activeModelState"] = "Loaded" if serves else _state(standing.stable)
+    return states
+
+
+def _state(reports: tuple[Report, ...]) -> State:
+    if failures(reports):
+        return "FailedToLoad"
+    if is_loaded_everywhere(reports):
+        return "Loaded"
+    return "Loading" if any(report.state != "Pending" for report in reports) else "Pending"

@@ -1,0 +1,177 @@
+"""One model's pass: from its spec and its replicas' reports to revisions, traffic and status.
+
+Separate from ``revisions``, which knows how revisions follow each other, and from ``model_status``, which words it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from moorage_crds import conditions as words
+from moorage_crds import labels
+from moorage_crds.modeldeployment import ModelDeploymentSpec, parse_spec
+from moorage_crds.revision import hash8, snapshot
+from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, statuses
+from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete
+from moorage_operator.reconcile.conditions import Verdict
+from moorage_operator.reconcile.model_status import Refusal, Standing
+from moorage_operator.reconcile.revisions import Revision, Rollout
+from moorage_operator.reconcile.world import Manifest, World
+
+_PYTHON: Final = "python"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """What one pass does for a model."""
+
+    writes: tuple[Action, ...]
+    """ControllerRevisions, before any status."""
+    statuses: tuple[Action, ...]
+    is_ready: bool
+    is_failed: bool
+    """Whether only a person can help."""
+
+
+def plan(world: World, model: Manifest, *, allows_python: bool, now: datetime) -> ModelPlan:
+    """Return the plan of a live model in its tenant's own namespace."""
+    if identity.is_paused(model):
+        return _paused(model, now)
+    ready = replicas.ready_pods(world)
+    observed = revisions.observe(model, _revisions_of(world, model))
+    rollout, refusal = _roll(world, model, observed, ready, allows_python=allows_python, now=now)
+    standing = Standing(
+        rollout, refusal, _reports(model, rollout.target, ready), _reports(model, rollout.stable, ready)
+    )
+    status = model_status.status(model, world.tenant_name, standing, now)
+    return ModelPlan(
+        writes=(*_obstacles(world, model, rollout), *_writes(world, model, rollout)),
+        statuses=_statuses(world, model, status, now),
+        is_ready=model_status.transition(standing) == "UpToDate",
+        is_failed=model_status.is_stalled(standing),
+    )
+
+
+def _paused(model: Manifest, now: datetime) -> ModelPlan:
+    status = statuses.paused(model, now)
+    verdicts = {item["type"]: item["status"] for item in status["conditions"]}
+    return ModelPlan((), statuses.write(model, status), verdicts[words.READY] == "True", is_failed=False)
+
+
+def _revisions_of(world: World, model: Manifest) -> tuple[Manifest, ...]:
+    name = model["metadata"]["name"]
+    return tuple(item for item in world.revisions if item["metadata"]["labels"].get(labels.MODEL) == name)
+
+
+def _reports(model: Manifest, revision: Revision | None, ready: frozenset[str]) -> tuple[replicas.Report, ...]:
+    return replicas.reports(model, revision.hash, ready) if revision else ()
+
+
+def _roll(
+    world: World,
+    model: Manifest,
+    observed: tuple[Revision, ...],
+    ready: frozenset[str],
+    *,
+    allows_python: bool,
+    now: datetime,
+) -> tuple[Rollout, Refusal | None]:
+    """Return the revisions as they shall be and, when the spec asks for none, why."""
+    forbidden = frozenset(
+        revision.hash for revision in observed if revision.data.get("backend") == _PYTHON and not allows_python
+    )
+    spec, refusal = _parse(model)
+    if spec is None:
+        return revisions.plan(observed, None, forbidden, len(observed), now), refusal
+    data = snapshot(_tenant_id(world), model["metadata"]["name"], spec)
+    refusal = _refuse(spec, observed, data, allows_python=allows_python)
+    if refusal:
+        return revisions.plan(observed, None, forbidden, spec.revision_history_limit, now), refusal
+    wanted = revisions.with_target(observed, data)
+    stable = revisions.stable_of(revision for revision in wanted if revision.hash not in forbidden)
+    if _is_due(model, wanted[-1], stable, ready):
+        wanted = revisions.promote(wanted, wanted[-1], now)
+    return revisions.plan(wanted, wanted[-1], forbidden, spec.revision_history_limit, now), None
+
+
+def _tenant_id(world: World) -> str:
+    known = identity.tenant_id(world)
+    if known is None:
+        raise ValueError(f"expected a tenantID on namespace {world.namespace_name}, got none")
+    return known
+
+
+def _parse(model: Manifest) -> tuple[ModelDeploymentSpec | None, Refusal | None]:
+    try:
+        return parse_spec(dict(model)), None
+    except ValidationError as error:
+        return None, Refusal("InvalidSpec", statuses.first_problem(error))
+
+
+def _refuse(
+    spec: ModelDeploymentSpec, observed: tuple[Revision, ...], data: Mapping[str, Any], *, allows_python: bool
+) -> Refusal | None:
+    if spec.backend == _PYTHON and not allows_python:
+        message = (
+            "spec.backend: the Tenant's spec.inference.pythonBackend is Disabled; set it to Enabled or use another."
+        )
+        return Refusal("PythonBackendDisabled", message)
+    if revisions.collides(observed, data):
+        return Refusal("HashCollision", f"Another snapshot has the hash {hash8(data)}; change anything in spec.config.")
+    return None
+
+
+def _is_due(model: Manifest, target: Revision, stable: Revision | None, ready: frozenset[str]) -> bool:
+    """Return whether the candidate is to become stable now."""
+    is_stable = stable is not None and stable.hash == target.hash
+    return not is_stable and model_status.is_loaded_everywhere(replicas.reports(model, target.hash, ready))
+
+
+def _obstacles(world: World, model: Manifest, rollout: Rollout) -> tuple[Action, ...]:
+    """Return deletions of revisions that a deleted model left under names that are needed now.
+
+    The garbage collector takes them too, but later; meanwhile they would count as this model's own.
+    """
+    needed = {f"{model['metadata']['name']}-{revision.hash}" for revision in rollout.revisions}
+    left = (item for item in _revisions_of(world, model) if not revisions.is_owned(item, model))
+    return tuple(_delete(item) for item in left if item["metadata"]["name"] in needed)
+
+
+def _writes(world: World, model: Manifest, rollout: Rollout) -> tuple[Action, ...]:
+    """Return the revisions to write: what is needed first, so that a failure in between unloads nothing."""
+    order = sorted(rollout.revisions, key=lambda revision: revision.intent != labels.WANTED)
+    applied = tuple(action for revision in order for action in _apply(revision, model, world.tenant_name))
+    return (*applied, *(_delete(item) for item in rollout.expired))
+
+
+def _apply(revision: Revision, model: Manifest, tenant: str) -> tuple[Apply, ...]:
+    wanted = revisions.manifest(revision, model, tenant)
+    if revision.observed is None:
+        return (Apply(wanted, None),)
+    if owned.is_current(wanted, revision.observed):
+        return ()
+    return (Apply(wanted, revision.observed["metadata"]["resourceVersion"]),)
+
+
+def _delete(item: Manifest) -> Delete:
+    metadata = item["metadata"]
+    return Delete(revisions.KIND, metadata["namespace"], metadata["name"], metadata["uid"], revisions.API)
+
+
+def _statuses(world: World, model: Manifest, status: Mapping[str, Any], now: datetime) -> tuple[Action, ...]:
+    removal = replicas.removal(world, model, now)
+    if removal:
+        return (removal, *statuses.write(model, status, is_written_before=True))
+    return statuses.write(model, status)
+
+
+def orphan(model: Manifest, now: datetime) -> tuple[ApplyStatus, ...]:
+    """Return the status of a model whose namespace has no Tenant: it waits, whatever else it is."""
+    message = f"There is no Tenant for namespace {model['metadata']['namespace']}."
+    verdict = Verdict(words.READY, "False", "TenantNotFound", message)
+    return statuses.write(model, statuses.carried(model, verdict, stalled=False, now=now))

@@ -1,0 +1,144 @@
+"""The status of a Tenant whose namespace is its own and alive.
+
+Separate from ``plan``, which decides what is written; this says what is there. It runs before the pass's writes are
+executed and describes the state after them: the runtime asks again with ``failure`` when one of them fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from moorage_crds import conditions as words
+from moorage_crds import names
+from moorage_operator.reconcile import conditions, credentials
+from moorage_operator.reconcile.conditions import Verdict
+from moorage_operator.reconcile.world import Manifest, World
+
+WORKLOADS: Final = ("Deployment", "StatefulSet")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the status of a Tenant is made of, besides the observed objects."""
+
+    tenant_id: str
+    replicas: int
+    """Triton pods that the spec asks for."""
+    has_vector_store: bool
+    is_isolated: bool
+    """Namespace, policies, quota and bindings are in place once this pass's writes are done."""
+    is_changing: bool
+    """This pass writes a workload, so its observed status is out of date."""
+    models: Mapping[str, int]
+    """Counts ``total``, ``ready`` and ``failed``."""
+    failure: str | None
+    """Message of a write that failed, None when all went well."""
+
+
+def status(world: World, facts: Facts, now: datetime) -> dict[str, Any]:
+    """Return the Tenant's status; ``observedGeneration`` stays behind while a write fails."""
+    tenant: Manifest = world.tenant or {}
+    observed = tenant.get("status") or {}
+    generation = tenant["metadata"]["generation"] if facts.failure is None else observed.get("observedGeneration")
+    parts = _parts(world, facts)
+    ready = _ready(world, facts, parts)
+    verdicts = (*conditions.summary(ready, stalled=ready.reason == "CredentialsMissing"), *parts)
+    said = {
+        "tenantID": facts.tenant_id,
+        "namespace": world.namespace_name,
+        "conditions": conditions.build(verdicts, observed.get("conditions") or (), generation, now),
+        "endpoints": _endpoints(world, facts),
+        "models": dict(facts.models),
+    }
+    return said | ({"observedGeneration": generation} if generation is not None else {})
+
+
+def _endpoints(world: World, facts: Facts) -> dict[str, str]:
+    endpoints = {"triton": f"{names.TRITON}.{world.namespace_name}.svc"}
+    if facts.has_vector_store:
+        endpoints["weaviate"] = f"{names.WEAVIATE}.{world.namespace_name}.svc"
+    return endpoints
+
+
+def _parts(world: World, facts: Facts) -> tuple[Verdict, ...]:
+    return (
+        _isolation(facts),
+        _credentials(world, facts),
+        _inference(world, facts),
+        _vector_store(world, facts),
+        _models(facts),
+    )
+
+
+def _ready(world: World, facts: Facts, parts: tuple[Verdict, ...]) -> Verdict:
+    """Return the Ready condition. Models have their own: one bad model must not make its tenant look broken."""
+    if facts.failure is not None:
+        return Verdict(words.READY, "False", "WriteFailed", facts.failure)
+    missing = [part for part in parts if part.type != words.MODELS_READY and not conditions.is_true(part)]
+    if missing:
+        return Verdict(words.READY, "False", missing[0].reason, missing[0].message)
+    if facts.is_changing or not all(_is_rolled_out(workload) for workload in _workloads(world)):
+        return Verdict(words.READY, "False", "Progressing", words.REASONS["Progressing"])
+    return _available(words.READY)
+
+
+def _available(condition: str) -> Verdict:
+    return Verdict(condition, "True", "Available", words.REASONS["Available"])
+
+
+def _workloads(world: World) -> list[Manifest]:
+    return [child for (kind, _), child in world.children.items() if kind in WORKLOADS]
+
+
+def _is_rolled_out(workload: Manifest) -> bool:
+    """Return whether every pod that is asked for runs the current template and is ready."""
+    seen = workload.get("status") or {}
+    wanted = workload["spec"]["replicas"]
+    counts = {seen.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas")}
+    return seen.get("observedGeneration", 0) >= workload["metadata"]["generation"] and counts == {wanted}
+
+
+def _isolation(facts: Facts) -> Verdict:
+    if facts.is_isolated:
+        return _available(words.ISOLATION_READY)
+    return Verdict(words.ISOLATION_READY, "False", "Progressing", words.REASONS["Progressing"])
+
+
+def _credentials(world: World, facts: Facts) -> Verdict:
+    secret = world.children.get(("Secret", names.CREDENTIALS))
+    if secret is None and facts.failure is None:
+        return _available(words.CREDENTIALS_READY)
+    missing = credentials.KEYS if secret is None else credentials.missing_keys(secret)
+    if not missing:
+        return _available(words.CREDENTIALS_READY)
+    message = f"Secret {names.CREDENTIALS} lacks {', '.join(missing)}."
+    return Verdict(words.CREDENTIALS_READY, "False", "CredentialsMissing", message)
+
+
+def _inference(world: World, facts: Facts) -> Verdict:
+    if facts.replicas == 0:
+        return Verdict(words.INFERENCE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
+    return _running(words.INFERENCE_READY, world.children.get(("Deployment", names.TRITON)), "Triton")
+
+
+def _vector_store(world: World, facts: Facts) -> Verdict:
+    if not facts.has_vector_store:
+        return Verdict(words.VECTOR_STORE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
+    return _running(words.VECTOR_STORE_READY, world.children.get(("StatefulSet", names.WEAVIATE)), "Weaviate")
+
+
+def _running(condition: str, workload: Manifest | None, name: str) -> Verdict:
+    ready = ((workload or {}).get("status") or {}).get("readyReplicas", 0)
+    if ready:
+        return _available(condition)
+    return Verdict(condition, "False", "PodsNotReady", f"No {name} pod is ready.")
+
+
+def _models(facts: Facts) -> Verdict:
+    total, good = facts.models["total"], facts.models["ready"]
+    if total == good:
+        return _available(words.MODELS_READY)
+    return Verdict(words.MODELS_READY, "False", "ModelsNotReady", f"{good} of {total} models are ready.")

@@ -1,0 +1,131 @@
+"""What each folder of templates is told: one frozen dataclass per folder, JSON values only.
+
+Separate from the resources' own models: a template never sees a raw spec, so what it can depend on is listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from moorage_crds import names
+
+Labels = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """Of ``tenant/``: what exists in every tenant namespace."""
+
+    namespace_name: str
+    annotations: Labels
+    """Of the namespace."""
+    hard: Labels
+    """Hard limits of the quota, by resource name."""
+    default_limits: Labels
+    """Limits of a container that names none."""
+    default_requests: Labels
+    """Requests of a container that names neither requests nor limits."""
+    name: str = "moorage"
+    """Of ResourceQuota and LimitRange."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingContext:
+    """Of ``binding/``: one role given to subjects inside the tenant namespace."""
+
+    name: str
+    cluster_role: str
+    subjects: tuple[Mapping[str, str], ...]
+    """Complete subjects, ``apiGroup`` included where it is not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsContext:
+    """Of ``credentials/``: the tenant's Secret."""
+
+    data: Labels
+    """Base64 of each key's value."""
+    name: str = names.CREDENTIALS
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Labels that the network policies of all parts select by."""
+
+    api_namespace: Labels
+    api_pods: Labels
+    dns_namespace: Labels
+    dns_pods: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One host and port that pods may connect to."""
+
+    cidr: str
+    """Single-address range such as ``10.0.0.1/32``."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class TritonContext:
+    """Of ``triton/``: the inference server and its fence."""
+
+    selector: Labels
+    replicas: int
+    triton_image: str
+    agent_image: str
+    image_pull_policy: str
+    restrictions: tuple[str, ...]
+    """Arguments that demand a key for each group of Triton's own APIs."""
+    triton_resources: Mapping[str, Any]
+    agent_resources: Mapping[str, Any]
+    model_store_size: str
+    node_selector: Labels
+    tolerations: tuple[Mapping[str, Any], ...]
+    fence: Fence
+    api_server: tuple[Address, ...]
+    public_blocks: tuple[Mapping[str, Any], ...]
+    """``ipBlock`` values reachable on port 443."""
+    listed_blocks: tuple[Mapping[str, Any], ...]
+    """``ipBlock`` values reachable on every port."""
+    triton_grpc: str = f"127.0.0.1:{names.TRITON_GRPC_PORT}"
+    name: str = names.TRITON
+    service_account: str = names.AGENT_SERVICE_ACCOUNT
+    credentials: str = names.CREDENTIALS
+    inference_key: str = names.INFERENCE_KEY
+    management_key: str = names.MANAGEMENT_KEY
+    http_port: int = names.TRITON_HTTP_PORT
+    grpc_port: int = names.TRITON_GRPC_PORT
+    metrics_port: int = names.TRITON_METRICS_PORT
+    agent_port: int = names.AGENT_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class WeaviateContext:
+    """Of ``weaviate/``: the vector store and its fence."""
+
+    selector: Labels
+    image: str
+    image_pull_policy: str
+    resources: Mapping[str, Any]
+    go_memory_limit: str | None
+    """Value of GOMEMLIMIT, None when the container has no memory limit of its own."""
+    storage_size: str
+    storage_class_name: str | None
+    fence: Fence
+    api_user: str = "moorage"
+    """Weaviate's name for the holder of the API key."""
+    name: str = names.WEAVIATE
+    headless_name: str = names.WEAVIATE_HEADLESS
+    first_pod: str = f"{names.WEAVIATE}-0"
+    port_argument: str = f"--port={names.WEAVIATE_HTTP_PORT}"
+    credentials: str = names.CREDENTIALS
+    api_key: str = names.WEAVIATE_KEY
+    http_port: int = names.WEAVIATE_HTTP_PORT
+    grpc_port: int = names.WEAVIATE_GRPC_PORT
+
+
+Context = TenantContext | BindingContext | CredentialsContext | TritonContext | WeaviateContext

@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from moorage_crds.tenant import TenantSpec
+from moorage_operator.reconcile import quantities, resources
+
+
+def spec(**given: Any) -> TenantSpec:
+    return TenantSpec.model_validate(given)
+
+
+def test_the_quota_adds_a_surge_replica_and_our_agents() -> None:
+    hard = resources.compute(
+        spec(
+            quota={"cpu": "4", "memory": "8Gi", "storage": "20Gi", "pods": 10},
+            inference={"replicas": 2, "resources": {"limits": {"cpu": "1", "memory": "2Gi"}}},
+        )
+    ).hard
+    assert hard == {
+        "requests.cpu": "5060m",
+        "requests.memory": "10432Mi",
+        "limits.cpu": "6500m",
+        "limits.memory": "10624Mi",
+        "requests.storage": "20Gi",
+        "pods": "11",
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+    }
+
+
+def test_a_container_without_limits_may_take_a_quarter_of_the_quota() -> None:
+    compute = resources.compute(spec(quota={"cpu": "8", "memory": "16Gi"}))
+    assert compute.default_limits == {"cpu": "2", "memory": "4Gi"}
+
+
+@pytest.mark.parametrize("quota", [{"cpu": "100m", "memory": "64Mi"}, {"cpu": "8", "memory": "16Gi"}])
+@pytest.mark.parametrize("requests", [{}, {"cpu": "5", "memory": "9Gi"}])
+def test_default_limits_are_never_below_a_request(quota: dict[str, str], requests: dict[str, str]) -> None:
+    tenant = spec(quota=quota, inference={"resources": {"requests": requests}})
+    compute = resources.compute(tenant)
+    for asked in (resources.triton(tenant)["requests"], compute.default_requests):
+        for name, amount in asked.items():
+            assert quantities.parse(compute.default_limits[name]) >= quantities.parse(amount)
+
+
+def test_three_replicas_and_the_store_fit_a_default_quota() -> None:
+    compute = resources.compute(spec(inference={"replicas": 3}))
+    for name in resources.COMPUTE:
+        limit = quantities.parse(compute.default_limits[name])
+        agents = quantities.parse(resources.AGENT["limits"][name]) * 4
+        assert limit * 5 + agents <= quantities.parse(compute.hard[f"limits.{name}"])
+
+
+def test_a_limit_alone_stands_for_the_request() -> None:
+    tenant = spec(inference={"resources": {"limits": {"cpu": "50m"}}})
+    assert resources.triton(tenant) == {"requests": {"memory": "256Mi"}, "limits": {"cpu": "50m"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, None), ({"limits": {"cpu": "1"}}, None), ({"limits": {"memory": "1Gi"}}, "870MiB")],
+)
+def test_go_gets_85_percent_of_a_memory_limit(given: dict[str, Any], expected: str | None) -> None:
+    assert resources.go_memory_limit(given) == expected
