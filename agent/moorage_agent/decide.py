@@ -1,0 +1,223 @@
+"""Decide what to do next for each revision: the agent's whole policy, without any I/O or clock.
+
+Separate so that tables can test it. Called by ``sync`` with what was observed; the same observation always gives
+the same steps, so a step that was lost is decided again.
+
+A revision that never proved itself is kept out of the repository while Triton is down: Triton loads what lies
+there unattended, and one model that ends the process would then keep every other from serving.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from moorage_agent import triton
+from moorage_agent.failures import Failure
+from moorage_agent.repository import OnDisk
+from moorage_crds import labels
+from moorage_crds.modeldeployment import ReplicaRevision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from moorage_agent.revisions import Revision
+    from moorage_agent.triton import TritonModel
+
+DRAIN_SECONDS = 30.0
+"""How long a draining revision is kept after it was first seen draining."""
+
+COMPARE_SECONDS = 30.0
+"""How often disk, index and stamps are compared when nothing happens."""
+
+_POLL_SECONDS = 1.0
+_MAX_MESSAGE = 4096
+
+
+class Step(StrEnum):
+    """What can be done for one revision."""
+
+    FETCH = "fetch"
+    """Bring its files into the store, out of Triton's sight."""
+    PLACE = "place"
+    """Move it into the repository."""
+    WITHDRAW = "withdraw"
+    """Move it out of the repository."""
+    LOAD = "load"
+    """Place it, let Triton load it and read the stamp back."""
+    UNLOAD = "unload"
+    """Let Triton unload it."""
+    DELETE = "delete"
+    """Remove its files."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look at disk and Triton."""
+
+    disk: OnDisk = field(default_factory=OnDisk)
+    """What the store holds."""
+    triton: Mapping[str, TritonModel] | None = None
+    """What Triton knows, by Triton name; None when it does not answer."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the agent remembers between looks; losing it costs repeated work and nothing else."""
+
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    """Last failure by Triton name."""
+    draining: Mapping[str, float] = field(default_factory=dict)
+    """When a draining revision was first seen so, in monotonic seconds."""
+    proven: frozenset[str] = frozenset()
+    """Revisions that this process has seen ready with their own stamp."""
+    busy: Mapping[str, Step] = field(default_factory=dict)
+    """Steps under way."""
+
+
+def decide(desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: float) -> dict[str, Step]:
+    """Return the next step of each revision that needs one, by Triton name."""
+    names = {*desired, *seen.disk.staged, *seen.disk.placed, *(seen.triton or {})} - set(memory.busy)
+    steps = {name: _step(name, desired.get(name), seen, memory, now) for name in sorted(names)}
+    return _suspects_alone({name: step for name, step in steps.items() if step}, memory)
+
+
+def is_kept(revision: Revision | None, memory: Memory, now: float) -> bool:
+    """Tell whether a revision shall stay: it is wanted, or draining and not yet for long enough."""
+    if revision is None or revision.intent is None:
+        return False
+    if revision.intent == labels.WANTED:
+        return True
+    return now < memory.draining.get(revision.triton_name, now) + DRAIN_SECONDS
+
+
+def is_serving(revision: Revision, seen: Seen) -> bool:
+    """Tell whether Triton serves a revision with its own stamp."""
+    model = (seen.triton or {}).get(revision.triton_name)
+    return model is not None and model.state == triton.READY and model.stamp == revision.hash
+
+
+def failure_of(revision: Revision, memory: Memory) -> Failure | None:
+    """Return the failure that still counts: one of this very version of the ControllerRevision."""
+    failure = memory.failures.get(revision.triton_name)
+    return failure if failure and failure.version == revision.version else None
+
+
+def _step(name: str, revision: Revision | None, seen: Seen, memory: Memory, now: float) -> Step | None:
+    if revision is None or not is_kept(revision, memory, now):
+        return _remove(name, seen)
+    if revision.intent == labels.DRAINING:
+        return None
+    failure = failure_of(revision, memory)
+    waiting = failure is not None and now < failure.retry_at
+    if name not in seen.disk.staged | seen.disk.placed:
+        return None if waiting else Step.FETCH
+    if seen.triton is None:
+        return _without_triton(name, revision, seen, memory, failure)
+    return _with_triton(name, revision, seen, waiting=waiting)
+
+
+def _remove(name: str, seen: Seen) -> Step | None:
+    """Unload first: Triton must not lose the files of what it serves. Without a Triton the files are all there is."""
+    state = seen.triton[name].state if seen.triton and name in seen.triton else ""
+    if state == triton.READY:
+        return Step.UNLOAD
+    if state == triton.UNLOADING:
+        return None
+    return Step.DELETE if name in seen.disk.staged | seen.disk.placed else None
+
+
+def _without_triton(name: str, revision: Revision, seen: Seen, memory: Memory, failure: Failure | None) -> Step | None:
+    trusted = (revision.promoted or name in memory.proven) and failure is None
+    if name in seen.disk.placed:
+        return None if trusted else Step.WITHDRAW
+    return Step.PLACE if trusted else None
+
+
+def _with_triton(name: str, revision: Revision, seen: Seen, *, waiting: bool) -> Step | None:
+    model = (seen.triton or {}).get(name)
+    state = model.state if model else ""
+    if state == triton.UNLOADING or (state == triton.LOADING and not waiting):
+        return None
+    if model and state == triton.READY:
+        if model.stamp not in (None, revision.hash):
+            return None if waiting else Step.UNLOAD
+        return None if name in seen.disk.placed else Step.PLACE
+    if waiting:
+        return Step.WITHDRAW if name in seen.disk.placed else None
+    return Step.LOAD
+
+
+def _suspects_alone(steps: dict[str, Step], memory: Memory) -> dict[str, Step]:
+    """Let a revision that may have ended Triton load with no other, so that the next end is its own."""
+    suspects = {name for name, failure in memory.failures.items() if failure.crashes}
+    loading = {name for name, step in memory.busy.items() if step is Step.LOAD}
+    loads = [name for name, step in steps.items() if step is Step.LOAD]
+    others = [name for name in loads if name not in suspects]
+    if loading & suspects:
+        allowed: list[str] = []
+    elif others or loading:
+        allowed = others
+    else:
+        allowed = loads[:1]
+    return {name: step for name, step in steps.items() if step is not Step.LOAD or name in allowed}
+
+
+State = Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "Unloading"]
+
+
+def state(revision: Revision, seen: Seen, memory: Memory, now: float) -> ReplicaRevision | None:
+    """Return what to report of a revision, None when there is nothing to say."""
+    name = revision.triton_name
+    if not is_kept(revision, memory, now):
+        model = (seen.triton or {}).get(name)
+        held = model is not None and model.state in (triton.READY, triton.UNLOADING)
+        return _report(revision, "Unloading") if held else None
+    if is_serving(revision, seen):
+        return _report(revision, "Loaded")
+    if revision.intent == labels.DRAINING:
+        return None
+    if failure := failure_of(revision, memory):
+        return _report(revision, failure.state, failure.message[:_MAX_MESSAGE])
+    return _report(revision, "Loading" if name in seen.disk.staged | seen.disk.placed else "Fetching")
+
+
+def _report(revision: Revision, word: State, message: str | None = None) -> ReplicaRevision:
+    return ReplicaRevision(name=revision.hash, state=word, message=message)
+
+
+def is_startable(desired: Mapping[str, Revision], seen: Seen, memory: Memory, *, patient: bool) -> bool:
+    """Tell whether Triton may start: everything wanted is in place or was tried.
+
+    Revisions that were never promoted serve nobody yet: once patience has ended, Triton starts without them.
+    """
+    return all(
+        _is_attempted(revision, seen, memory)
+        for revision in desired.values()
+        if revision.intent == labels.WANTED and (revision.promoted or patient)
+    )
+
+
+def _is_attempted(revision: Revision, seen: Seen, memory: Memory) -> bool:
+    name = revision.triton_name
+    if failure_of(revision, memory) or name in seen.disk.placed:
+        return True
+    return name in seen.disk.staged and not revision.promoted
+
+
+def wake_after(desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: float) -> float:
+    """Return the seconds until the next look is due, if nothing happens before."""
+    if seen.triton is None or any(_is_moving(model, desired.get(name)) for name, model in seen.triton.items()):
+        return _POLL_SECONDS
+    retries = (failure.retry_at for failure in memory.failures.values())
+    drains = (since + DRAIN_SECONDS for since in memory.draining.values())
+    due = min((at for at in (*retries, *drains) if at > now), default=now + COMPARE_SECONDS)
+    return min(due - now, COMPARE_SECONDS)
+
+
+def _is_moving(model: TritonModel, revision: Revision | None) -> bool:
+    """Tell whether a model is about to change by itself. One that loads is not: our own call tells its end."""
+    if model.state == triton.READY:
+        return revision is not None and revision.intent is not None and model.stamp is None
+    return model.state == triton.UNLOADING

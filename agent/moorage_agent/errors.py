@@ -1,0 +1,53 @@
+"""What can go wrong for a revision or a peer, each kind telling the sync loop what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from moorage_crds.errors import InvalidInputError, MoorageError, UnavailableError
+
+
+class FetchError(MoorageError):
+    """The source could not be fetched; it is retried with back-off. The message is fit for status."""
+
+    code: ClassVar[str] = "fetch-failed"
+
+
+class AddressRefusedError(FetchError):
+    """The source, or where it redirects to, is not a place that a tenant's source may lead to."""
+
+    code = "address-refused"
+
+
+class ModelFilesError(InvalidInputError):
+    """The fetched files are no model that Triton may be given."""
+
+    code = "model-files"
+
+
+class TritonRefusedError(MoorageError):
+    """Triton refused the call; ``str(error)`` is Triton's own message, unchanged."""
+
+    code = "triton-refused"
+
+
+class TritonUnavailableError(UnavailableError):
+    """Triton does not answer, or not with this key: the revision asked for is not to blame."""
+
+    code = "triton-unavailable"
+
+
+class TritonLostError(TritonUnavailableError):
+    """Triton went away in the middle of the call: the revision may be to blame."""
+
+    code = "triton-lost"
+
+
+class KubeError(UnavailableError):
+    """The API server refused the request or could not be reached; ``status`` is 0 without an answer."""
+
+    code = "kube-unavailable"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,63 @@
+"""How long a failed revision rests before it is tried again.
+
+Separate and pure: the difference between a source that may answer soon, a model that will not load better by
+being asked again, and a model that takes Triton down with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+FailureState = Literal["FetchFailed", "LoadFailed"]
+
+FETCH_FAILED: Final = "FetchFailed"
+LOAD_FAILED: Final = "LoadFailed"
+
+_DELAYS: Final[dict[FailureState, tuple[float, float]]] = {FETCH_FAILED: (5.0, 300.0), LOAD_FAILED: (120.0, 1800.0)}
+"""First and longest delay in seconds; it doubles in between."""
+
+_AFTER_CRASH = 5.0
+"""Seconds before the one further try of a revision during whose load Triton went away: it may be innocent."""
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last failure of a revision; forgotten when its ControllerRevision changes."""
+
+    version: str
+    """``Revision.version`` it was tried in."""
+    state: FailureState
+    """The state that is reported."""
+    message: str
+    """The fetcher's or Triton's own words."""
+    retry_at: float
+    """Monotonic time in seconds from which on it may be tried again."""
+    count: int = 1
+    """Failures of this kind in a row."""
+    crashes: int = 0
+    """How often Triton went away while loading it."""
+
+
+def failed(
+    previous: Failure | None,
+    version: str,
+    state: FailureState,
+    message: str,
+    now: float,
+    *,
+    crashed: bool = False,
+) -> Failure:
+    """Return the failure that follows the previous one of the same revision."""
+    if previous is None or previous.version != version:
+        count, crashes = 1, int(crashed)
+    else:
+        count = previous.count + 1 if previous.state == state else 1
+        crashes = previous.crashes + int(crashed)
+    first, longest = _DELAYS[state]
+    delay = min(first * 2 ** (count - 1), longest)
+    if crashed:
+        delay = _AFTER_CRASH if crashes == 1 else _NEVER
+    return Failure(version, state, message, now + delay, count, crashes)

@@ -1,0 +1,69 @@
+"""From a revision to a complete staged folder: fetch, arrange, configure, bring to the disk.
+
+Separate because it is the one sequence in which sources, layout, configuration and store meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from moorage_agent import config_pbtxt, layout
+from moorage_agent.errors import FetchError, ModelFilesError
+from moorage_agent.sources.budget import Budget
+from moorage_crds.modeldeployment import Config, Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from moorage_agent.repository import Repository
+    from moorage_agent.revisions import Revision
+    from moorage_agent.sources import Fetcher
+
+_DEFAULT_BACKEND = config_pbtxt.PYTHON
+_MAX_CONFIG = 1 << 20
+
+
+async def stage(revision: Revision, sources: Fetcher, repository: Repository) -> None:
+    """Bring a revision into the store, staged; raises MoorageError or OSError and leaves nothing then."""
+    source, backend, config = _read(revision)
+    name = revision.triton_name
+    folder = await asyncio.to_thread(repository.begin, name)
+    try:
+        budget = Budget(await asyncio.to_thread(repository.room))
+        await sources.fetch(source, folder, budget)
+        await asyncio.to_thread(_finish, revision, folder, backend, config)
+        await asyncio.to_thread(repository.complete, name)
+    except BaseException:
+        # Not awaited in a thread: a cancelled task could not wait for it.
+        repository.delete(name)
+        raise
+
+
+def _read(revision: Revision) -> tuple[Source, str, Config]:
+    data = revision.snapshot()
+    try:
+        source = Source.model_validate(data["source"])
+        config = Config.model_validate(data.get("config") or {})
+    except (KeyError, ValidationError) as error:
+        raise FetchError(f"the revision's data are not readable: {error}") from error
+    return source, data.get("backend") or _DEFAULT_BACKEND, config
+
+
+def _finish(revision: Revision, folder: Path, backend: str, config: Config) -> None:
+    layout.arrange(folder, backend)
+    path = folder / layout.CONFIG
+    path.write_text(_configuration(revision, path, backend, config), encoding="utf-8")
+
+
+def _configuration(revision: Revision, path: Path, backend: str, config: Config) -> str:
+    if not path.exists():
+        return config_pbtxt.generated(revision, backend, config)
+    if not path.is_file() or path.stat().st_size > _MAX_CONFIG:
+        raise ModelFilesError(f"{layout.CONFIG} is no file or larger than 1 MiB")
+    try:
+        return config_pbtxt.adopted(path.read_text(encoding="utf-8"), revision, backend)
+    except UnicodeDecodeError as error:
+        raise ModelFilesError(f"{layout.CONFIG} is not UTF-8 text") from error

@@ -1,0 +1,63 @@
+"""Connections to tenants' stores: kept, replaced with the key, closed when unused, and honest when nobody answers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from moorage_api.vectors.backends.weaviate.pool import Address, Pool
+from moorage_api.vectors.backends.weaviate.store import WeaviateStore
+from moorage_crds.errors import UnavailableError
+from tests.support.weaviate import WeaviateServer
+
+
+@pytest.fixture
+async def pool(weaviate_server: WeaviateServer) -> AsyncIterator[Pool]:
+    here = Address("127.0.0.1", weaviate_server.http_port, weaviate_server.grpc_port)
+    made = Pool(lambda _: here, capacity=2)
+    yield made
+    await made.close()
+
+
+async def test_a_tenants_client_is_used_again(pool: Pool, weaviate_server: WeaviateServer) -> None:
+    async with pool.client("acme", weaviate_server.key) as first:
+        pass
+    async with pool.client("acme", weaviate_server.key) as second:
+        assert second is first
+        assert second.is_connected()
+
+
+async def test_a_changed_key_gets_a_client_of_its_own_and_the_old_one_is_closed_after_use(
+    pool: Pool, weaviate_server: WeaviateServer
+) -> None:
+    async with pool.client("acme", weaviate_server.key) as old:
+        async with pool.client("acme", weaviate_server.next_key) as new:
+            assert new is not old
+        assert await WeaviateStore(old, "uid").collections() == []
+    assert not old.is_connected()
+
+
+async def test_the_client_longest_unused_goes_first(pool: Pool, weaviate_server: WeaviateServer) -> None:
+    clients = []
+    for tenant in ("a", "b", "c"):
+        async with pool.client(tenant, weaviate_server.key) as client:
+            clients.append(client)
+    assert [client.is_connected() for client in clients] == [False, True, True]
+
+
+async def test_a_refused_key_is_unavailable(pool: Pool) -> None:
+    with pytest.raises(UnavailableError, match="refuses the tenant's key"):
+        async with pool.client("acme", "of-another-tenant") as client:
+            await WeaviateStore(client, "uid").collections()
+
+
+async def test_a_store_that_does_not_listen_is_unavailable() -> None:
+    with socket.socket() as http, socket.socket() as grpc:
+        for each in (http, grpc):
+            each.bind(("127.0.0.1", 0))
+        nowhere = Address("127.0.0.1", http.getsockname()[1], grpc.getsockname()[1])
+    with pytest.raises(UnavailableError):
+        async with Pool(lambda _: nowhere).client("acme", "key"):
+            pass

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from moorage_agent.errors import FetchError, ModelFilesError
+from moorage_agent.repository import OnDisk, Repository
+from moorage_agent.sources import INLINE, Sources
+from moorage_agent.sources.inline import Inline
+from moorage_agent.staging import stage
+from moorage_crds.errors import MoorageError
+from tests.unit.moorage_agent.build import revision, snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from moorage_agent.revisions import Revision
+
+SOURCES = Sources({INLINE: Inline()})
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path, limit=1 << 20)
+    made.open()
+    return made
+
+
+def staged(tmp_path: Path, revision: Revision, name: str) -> str:
+    return (tmp_path / "staging" / revision.triton_name / name).read_text()
+
+
+async def test_a_revision_is_staged_with_its_configuration(repository: Repository, tmp_path: Path) -> None:
+    a = revision("a")
+    await stage(a, SOURCES, repository)
+    assert repository.on_disk() == OnDisk(staged=frozenset({a.triton_name}))
+    assert f'name: "{a.triton_name}"' in staged(tmp_path, a, "config.pbtxt")
+    assert f'string_value: "{a.hash}"' in staged(tmp_path, a, "config.pbtxt")
+
+
+async def test_a_bare_inline_file_becomes_version_one(repository: Repository, tmp_path: Path) -> None:
+    a = revision("a", snapshot(files={"model.py": "x = 1\n"}))
+    await stage(a, SOURCES, repository)
+    assert staged(tmp_path, a, "1/model.py") == "x = 1\n"
+
+
+async def test_a_source_with_its_own_configuration_keeps_it(repository: Repository, tmp_path: Path) -> None:
+    a = revision("a", snapshot(files={"1/model.py": "", "config.pbtxt": 'name: "x" max_batch_size: 7'}))
+    await stage(a, SOURCES, repository)
+    text = staged(tmp_path, a, "config.pbtxt")
+    assert "max_batch_size: 7" in text
+    assert f'name: "{a.triton_name}"' in text
+
+
+async def test_a_spec_without_backend_and_config_is_python(repository: Repository, tmp_path: Path) -> None:
+    a = revision("a", snapshot(backend=None, config=None))
+    await stage(a, SOURCES, repository)
+    assert 'backend: "python"' in staged(tmp_path, a, "config.pbtxt")
+
+
+BAD: dict[str, tuple[dict[str, Any], type[MoorageError], str]] = {
+    "a path outside": ({"files": {"../evil": "x"}}, MoorageError, "leaves"),
+    "a broken configuration": ({"files": {"1/model.py": "", "config.pbtxt": "frob: 1"}}, ModelFilesError, "frob"),
+    "a folder as configuration": ({"files": {"1/model.py": "", "config.pbtxt/x": ""}}, ModelFilesError, "no file"),
+    "no model": ({"files": {"config.pbtxt": ""}}, ModelFilesError, "no model file"),
+    "code for another backend": ({"backend": "onnxruntime"}, ModelFilesError, "is code"),
+    "an unknown source": ({"source": {"uri": "s3://b/k"}}, FetchError, "not readable"),
+    "an unknown scheme": ({"source": {"uri": "https://x/y", "sha256": "0" * 64}}, FetchError, "expected a source of"),
+    "larger than the store": ({"files": {"1/model.py": "x" * (1 << 20)}}, FetchError, "not readable"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+async def test_a_bad_source_leaves_nothing(case: str, repository: Repository, tmp_path: Path) -> None:
+    changes, error, message = BAD[case]
+    with pytest.raises(error, match=message):
+        await stage(revision("a", snapshot(**changes)), SOURCES, repository)
+    assert repository.on_disk() == OnDisk()
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+async def test_a_full_store_takes_no_more(tmp_path: Path) -> None:
+    small = Repository(tmp_path, limit=100)
+    small.open()
+    with pytest.raises(FetchError, match="larger than the room"):
+        await stage(revision("a", snapshot(files={"1/model.py": "x" * 100})), SOURCES, small)
