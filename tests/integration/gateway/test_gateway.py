@@ -68,6 +68,22 @@ async def test_paths_that_lead_nowhere(world: World, path: str, status: int) -> 
     assert answer.json()["error"] == answer.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shape": [2]}, "Shape does not match"),
+        ({"shape": [1, 1]}, "unexpected shape"),
+        ({"datatype": "INT32"}, "data-type"),
+    ],
+    ids=["fewer numbers than the shape says", "another shape", "another type"],
+)
+async def test_a_wrong_tensor_gets_tritons_own_words(world: World, change: dict[str, Any], words: str) -> None:
+    first, second = BODY["inputs"]
+    answer = await ask(world, json={"inputs": [first | change, second]})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), answer.text
+    assert words in answer.json()["detail"]
+
+
 async def test_another_method_is_refused(world: World) -> None:
     answer = await ask(world, "DELETE")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")

@@ -1,0 +1,133 @@
+"""Connections to tenants' Weaviates: one client each, kept while it is used, closed when it is not.
+
+A client costs an HTTP and a gRPC channel, and connecting costs requests; a thousand idle tenants must cost neither.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from weaviate import WeaviateAsyncClient, use_async_with_custom
+from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+
+from moorage_api.vectors.backends.weaviate.refusals import translated
+from moorage_crds import names
+
+CAPACITY: Final = 128
+"""Most clients that are kept; the one longest unused goes first."""
+_CONNECT_SECONDS: Final = 10.0
+_TIMEOUT: Final = Timeout(init=5, query=30, insert=120)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a Weaviate listens."""
+
+    host: str
+    http_port: int = names.WEAVIATE_HTTP_PORT
+    grpc_port: int = names.WEAVIATE_GRPC_PORT
+
+
+def address_of(tenant: str) -> Address:
+    """Return the address of a tenant's Weaviate inside the cluster."""
+    return Address(f"{names.WEAVIATE}.{names.tenant_namespace(tenant)}.svc")
+
+
+@dataclass
+class _Pooled:
+    """A client, who uses it, and the key it was made with."""
+
+    client: WeaviateAsyncClient
+    key: str = field(repr=False)
+    users: int = 0
+    retired: bool = False
+
+
+class Pool:
+    """Clients by tenant.
+
+    Args:
+        address: Where a tenant's Weaviate listens; another one than ``address_of`` is for clusters that are not real.
+        capacity: Most clients that are kept.
+    """
+
+    def __init__(self, address: Callable[[str], Address] = address_of, capacity: int = CAPACITY) -> None:
+        self._address = address
+        self._capacity = capacity
+        self._pooled: OrderedDict[str, _Pooled] = OrderedDict()
+
+    @asynccontextmanager
+    async def client(self, tenant: str, key: str) -> AsyncIterator[WeaviateAsyncClient]:
+        """Lend the tenant's client; a changed key gets a new one. Raises UnavailableError."""
+        pooled = await self._take(tenant, key)
+        try:
+            yield pooled.client
+        finally:
+            pooled.users -= 1
+            await _close_if_done(pooled)
+
+    async def close(self) -> None:
+        """Close every client."""
+        await self._close([self._retire(tenant) for tenant in tuple(self._pooled)])
+
+    async def _take(self, tenant: str, key: str) -> _Pooled:
+        pooled = self._pooled.get(tenant)
+        if pooled is not None and pooled.key == key:
+            self._pooled.move_to_end(tenant)
+            pooled.users += 1
+            return pooled
+        pooled = _Pooled(await _connected(self._address(tenant), key), key, users=1)
+        await self._close(self._put(tenant, pooled))
+        return pooled
+
+    def _put(self, tenant: str, pooled: _Pooled) -> list[_Pooled]:
+        """Keep a client and return the ones that had to go for it; nothing is awaited between."""
+        gone = [self._retire(tenant)] if tenant in self._pooled else []
+        self._pooled[tenant] = pooled
+        while len(self._pooled) > self._capacity:
+            gone.append(self._retire(next(iter(self._pooled))))
+        return gone
+
+    def _retire(self, tenant: str) -> _Pooled:
+        """Take a client out; who still uses it closes it when done."""
+        pooled = self._pooled.pop(tenant)
+        pooled.retired = True
+        return pooled
+
+    async def _close(self, gone: Iterable[_Pooled]) -> None:
+        for pooled in gone:
+            await _close_if_done(pooled)
+
+
+async def _close_if_done(pooled: _Pooled) -> None:
+    if pooled.retired and not pooled.users:
+        await pooled.client.close()
+
+
+async def _connected(address: Address, key: str) -> WeaviateAsyncClient:
+    client = _client(address, key)
+    try:
+        async with translated(_CONNECT_SECONDS):
+            await client.connect()
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def _client(address: Address, key: str) -> WeaviateAsyncClient:
+    return use_async_with_custom(
+        http_host=address.host,
+        http_port=address.http_port,
+        http_secure=False,
+        grpc_host=address.host,
+        grpc_port=address.grpc_port,
+        grpc_secure=False,
+        auth_credentials=Auth.api_key(key),
+        additional_config=AdditionalConfig(timeout=_TIMEOUT, trust_env=False),
+        skip_init_checks=True,  # they ask a package index on the internet for the client's newest version
+    )

@@ -1,0 +1,47 @@
+"""Refusals that only the vectors feature makes, with their HTTP statuses entered into the API's one table."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from moorage_api.errors import STATUS
+from moorage_crds.errors import ConflictError, InvalidInputError, MoorageError
+
+
+class InvalidFilterError(InvalidInputError):
+    """The filter breaks its grammar; the message names the path."""
+
+    code = "invalid-filter"
+
+
+class UnsupportedFilterError(InvalidInputError):
+    """The tenant's backend cannot express an operator; the message names both."""
+
+    code = "unsupported-filter"
+
+
+class WrongDimensionError(InvalidInputError):
+    """A vector has another length than the collection's."""
+
+    code = "wrong-dimension"
+
+
+class EmbeddingChangedError(ConflictError):
+    """The collection was embedded by another revision than the model serves now; the vectors do not mix."""
+
+    code = "embedding-changed"
+
+
+class StoreTimeoutError(MoorageError):
+    """The vector store did not answer in time; upserts and deletions may be repeated as they are."""
+
+    code = "timeout"
+
+
+class StoreFailedError(MoorageError):
+    """The vector store failed, or said what nobody understands."""
+
+    code = "vector-store-failed"
+
+
+STATUS.update({StoreTimeoutError: HTTPStatus.GATEWAY_TIMEOUT, StoreFailedError: HTTPStatus.BAD_GATEWAY})

@@ -1,0 +1,1 @@
+"""One filter language for every backend: parsed once, with its truth written down once."""
