@@ -1,0 +1,1 @@
+"""Alembic's folder: ``env`` is run by it, ``versions`` holds one file per change of the tables."""

@@ -1,0 +1,1 @@
+"""Models of a tenant through the API: reads from the watch cache, writes to Kubernetes, no copy of their own."""

@@ -1,0 +1,41 @@
+"""What the routes about models take and answer."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from moorage_crds.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus
+from moorage_crds.names import MODEL_NAME_MAX
+from moorage_crds.schema import DNS_LABEL
+
+
+class ModelSpecOnly(BaseModel):
+    """The new spec of a model; what it leaves out returns to its default, unless another manager owns it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    spec: ModelDeploymentSpec
+
+    def manifest_spec(self) -> dict[str, object]:
+        """Return the spec as it was sent: a default that nobody wrote is not ours to own."""
+        return self.spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+class NewModel(ModelSpecOnly):
+    """A model to be made."""
+
+    name: Annotated[str, Field(pattern=DNS_LABEL, max_length=MODEL_NAME_MAX)]
+
+
+class ModelView(BaseModel):
+    """A model."""
+
+    name: str
+    uid: str
+    generation: int
+    created_at: str
+    deleting: bool
+    spec: ModelDeploymentSpec
+    status: ModelDeploymentStatus | None

@@ -1,0 +1,1 @@
+"""What an operator of the API sees of it: logs, metrics, liveness and readiness."""

@@ -1,0 +1,35 @@
+"""Tenants: what the caller may see, and changes that go to Kubernetes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moorage_api.auth.principal import Principal
+from moorage_api.pages import Page, PageRequest
+from moorage_api.resources import ResourceFields, fields
+from moorage_api.services import Services
+from moorage_api.tenants import policy, repository
+from moorage_api.tenants.schemas import NewTenant, TenantSpecOnly
+
+Manifest = dict[str, Any]
+
+
+def tenants(services: Services, principal: Principal, request: PageRequest) -> Page[ResourceFields]:
+    """Return a page of the tenants that the caller may read, those being deleted included."""
+    shown = [fields(each) for each in policy.visible(principal, repository.tenants(services))]
+    return request.cut(shown, lambda each: each["name"])
+
+
+async def create(services: Services, request: NewTenant) -> Manifest:
+    """Create a tenant."""
+    return await repository.create(services, request.name, request.manifest_spec())
+
+
+async def replace(services: Services, name: str, request: TenantSpecOnly, if_match: str | None) -> Manifest:
+    """Replace a tenant's spec."""
+    return await repository.replace(services, name, request.manifest_spec(), if_match)
+
+
+async def delete(services: Services, name: str, if_match: str | None) -> None:
+    """Ask for a tenant's deletion."""
+    await repository.delete(services, name, if_match)

@@ -1,0 +1,1 @@
+"""Subjects: people, and the service accounts that programs act as."""
