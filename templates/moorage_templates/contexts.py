@@ -83,6 +83,8 @@ class TritonContext:
     triton_resources: Mapping[str, Any]
     agent_resources: Mapping[str, Any]
     model_store_size: str
+    denied_cidrs: str
+    """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
     node_selector: Labels
     tolerations: tuple[Mapping[str, Any], ...]
     fence: Fence
