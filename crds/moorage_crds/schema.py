@@ -24,6 +24,7 @@ class Schema(BaseModel):
         alias_generator=to_camel,
         extra="forbid",
         frozen=True,
+        populate_by_name=True,
         use_attribute_docstrings=True,
     )
 

@@ -179,6 +179,8 @@ class _Cluster:
         daemons.append(self._start(self.node.kube_proxy()))
         for manifest in self.addons.manifests():
             self.api.apply(manifest)
+        # kube-router reads its own node at once and ends when there is none.
+        wait("the node's registration", lambda: self.api.get(self._node_path) is not None, daemons, _PATIENCE)
         daemons.append(self._start(self.node.kube_router(config(KUBE_ROUTER))))
         wait("the node", self._is_node_ready, daemons, _PATIENCE)
 
@@ -190,7 +192,11 @@ class _Cluster:
         return start_detached(self.sandbox, command)
 
     def _is_node_ready(self) -> bool:
-        return _has(self.api.get(f"/api/v1/nodes/{self.layout.node}"), "Ready")
+        return _has(self.api.get(self._node_path), "Ready")
+
+    @property
+    def _node_path(self) -> str:
+        return f"/api/v1/nodes/{self.layout.node}"
 
     def _is_dns_ready(self) -> bool:
         return _has(self.api.get(DNS_DEPLOYMENT), "Available")
