@@ -1,0 +1,84 @@
+"""Every handler that Kopf gets, on a registry of its own.
+
+Separate from the start of the process so that the list of handlers is one page. None decides anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from moorage_crds import GROUP, VERSION, names
+from moorage_crds.modeldeployment import ModelDeployment
+from moorage_crds.tenant import Tenant
+from moorage_operator.handlers.storages import NoDiffBase, NoProgress
+
+if TYPE_CHECKING:
+    from moorage_operator.runtime.connection import Connection
+    from moorage_operator.runtime.process import Process
+
+
+UNUSED_FINALIZER = f"{GROUP}/kopf"
+"""Kopf's own finalizer, which no object ever carries. It must not be the Tenants' real one: Kopf takes its finalizer
+away from every object that none of its handlers needs it for, and ours would come and go some thirty times a second."""
+
+
+def registry(process: Process, connection: Connection) -> kopf.OperatorRegistry:
+    """Return Kopf's handlers around one process."""
+    handlers = kopf.OperatorRegistry()
+    _add_lifecycle(handlers, process, connection)
+    _add_events(handlers, process)
+    return handlers
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Switch off what Kopf would write, scan or wait for on its own; every figure is in seconds."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.persistence.finalizer = UNUSED_FINALIZER
+    settings.persistence.progress_storage = NoProgress()
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.queueing.exit_timeout = 0.5
+    settings.queueing.idle_timeout = 1
+    settings.process.ultimate_exiting_timeout = 30
+
+
+def _add_lifecycle(handlers: kopf.OperatorRegistry, process: Process, connection: Connection) -> None:
+    @kopf.on.login(registry=handlers)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=connection.server,
+            ca_data=connection.ca,
+            token=connection.token.read(),
+            certificate_data=connection.certificate,
+            private_key_data=connection.private_key,
+        )
+
+    @kopf.on.startup(registry=handlers)
+    async def startup(**_: Any) -> None:
+        await process.start()
+
+    @kopf.on.cleanup(registry=handlers)
+    async def cleanup(**_: Any) -> None:
+        await process.stop()
+
+    # For people alone. The probe fails when the event loop does not answer; an API server that is gone is no reason
+    # to restart, and a task that ends by itself ends the process.
+    @kopf.on.probe(registry=handlers, id="silence")
+    async def silence(**_: Any) -> float:
+        return process.silence()
+
+
+def _add_events(handlers: kopf.OperatorRegistry, process: Process) -> None:
+    @kopf.on.event(GROUP, VERSION, Tenant.PLURAL, registry=handlers)
+    async def tenant_changed(name: str, **_: Any) -> None:
+        process.enqueue(name)
+
+    @kopf.on.event(GROUP, VERSION, ModelDeployment.PLURAL, registry=handlers)
+    async def model_changed(namespace: str | None, **_: Any) -> None:
+        tenant = names.tenant_of_namespace(namespace or "")
+        if tenant is not None:
+            process.enqueue(tenant)

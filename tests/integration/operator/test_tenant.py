@@ -1,0 +1,286 @@
+"""What a tenant gets from a real operator, and at what price."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from moorage_crds import labels, names
+from tests.integration.operator.plane import Manifest, Plane, child, namespace, tenant
+from tests.integration.operator.process import OperatorProcess
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+CHILDREN = {
+    "deployments/triton",
+    "limitranges/moorage",
+    "networkpolicies/default-deny",
+    "networkpolicies/triton",
+    "networkpolicies/weaviate",
+    "poddisruptionbudgets/triton",
+    "resourcequotas/moorage",
+    "rolebindings/moorage-agent",
+    "rolebindings/moorage-operator",
+    "secrets/moorage-credentials",
+    "serviceaccounts/moorage-agent",
+    "serviceaccounts/weaviate",
+    "services/triton",
+    "services/weaviate",
+    "services/weaviate-headless",
+    "statefulsets/weaviate",
+}
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def is_complete(plane: Plane, name: str) -> bool:
+    return plane.children(name) == CHILDREN
+
+
+def make(plane: Plane, name: str, **spec: Any) -> Manifest:
+    made = plane.apply(tenant(name, **spec))
+    plane.wait(lambda: is_complete(plane, name), f"tenant {name}")
+    plane.settle()
+    return made
+
+
+def test_a_tenant_gets_exactly_its_children_within_the_request_budget(plane: Plane) -> None:
+    mark = plane.mark()
+    made = make(plane, "budget")
+    asked = [one for one in plane.asked(mark) if not one.is_bookkeeping]
+    writes = plane.writes(mark, "budget")
+    early = [one for one in writes if one.code == 403]
+    first = [one for one in writes if one.subresource != "status" and one not in early]
+    assert [one for one in asked if one.verb == "get"] == []
+    assert [one for one in asked if one.code == 409] == []
+    assert len(first) == len(CHILDREN) + 2, Counter((one.verb, one.resource) for one in first)
+    assert len(writes) - len(early) <= len(CHILDREN) + 1 + 3, Counter((one.verb, one.resource) for one in writes)
+    assert len(early) <= 3, "a new RoleBinding is seen by the authorizer some milliseconds late, not longer"
+    found = plane.read(namespace("budget"))
+    assert found
+    assert found["metadata"]["annotations"][labels.TENANT_ID] == made["metadata"]["uid"]
+
+
+def test_its_status_says_where_it_stands(plane: Plane) -> None:
+    made = make(plane, "status")
+    found = plane.read(made)
+    assert found
+    assert found["status"]["observedGeneration"] == 1
+    assert found["status"]["tenantID"] == made["metadata"]["uid"]
+    assert plane.condition(made, "IsolationReady") == ("True", "Available")
+    assert plane.condition(made, "Ready") == ("False", "PodsNotReady")
+
+
+def test_a_touch_that_changes_nothing_costs_no_write(plane: Plane) -> None:
+    made = make(plane, "touched")
+    mark = plane.mark()
+    for number in range(3):
+        plane.kube.merge(made, {"metadata": {"annotations": {"touched": str(number)}}})
+    time.sleep(2)
+    assert plane.writes(mark) == []
+
+
+def test_one_changed_field_is_one_write_and_at_most_one_status(plane: Plane) -> None:
+    made = make(plane, "changed")
+    mark = plane.mark()
+    plane.kube.merge(made, {"spec": {"network": {"egress": {"mode": "None"}}}})
+    plane.wait(lambda: plane.writes(mark, "changed"), "a write")
+    plane.settle()
+    counted = Counter((one.resource, one.subresource) for one in plane.writes(mark, "changed"))
+    assert counted["networkpolicies", ""] == 1
+    assert counted["tenants", "status"] <= 2
+    assert set(counted) <= {("networkpolicies", ""), ("tenants", "status")}
+
+
+DRIFT = [
+    ("v1", "ResourceQuota", "moorage"),
+    ("v1", "LimitRange", "moorage"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "default-deny"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "triton"),
+    ("networking.k8s.io/v1", "NetworkPolicy", "weaviate"),
+    ("v1", "ServiceAccount", "moorage-agent"),
+    ("v1", "ServiceAccount", "weaviate"),
+    (RBAC, "RoleBinding", "moorage-agent"),
+    ("apps/v1", "Deployment", "triton"),
+    ("apps/v1", "StatefulSet", "weaviate"),
+    ("v1", "Service", "triton"),
+    ("v1", "Service", "weaviate"),
+    ("v1", "Service", "weaviate-headless"),
+    ("policy/v1", "PodDisruptionBudget", "triton"),
+    (RBAC, "RoleBinding", "moorage-operator"),
+]
+
+
+@pytest.fixture(scope="module")
+def drifting(plane: Plane, operator: OperatorProcess) -> str:
+    assert operator.popen.poll() is None
+    make(plane, "drift")
+    return "drift"
+
+
+@pytest.mark.parametrize(("api_version", "kind", "name"), DRIFT)
+def test_a_deleted_child_is_put_back_within_2_seconds(
+    plane: Plane, drifting: str, api_version: str, kind: str, name: str
+) -> None:
+    one = child(api_version, kind, drifting, name)
+    before = plane.uid(one)
+    assert plane.kube.delete(one).is_success
+    plane.wait(lambda: plane.uid(one) not in (None, before), f"{kind} {name}", seconds=2)
+
+
+EDITS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("v1", "ResourceQuota", "moorage", {"spec": {"hard": {"pods": "9999"}}}),
+    ("v1", "LimitRange", "moorage", {"spec": {"limits": [{"type": "Container", "max": {"cpu": "99"}}]}}),
+    ("networking.k8s.io/v1", "NetworkPolicy", "default-deny", {"spec": {"podSelector": {"matchLabels": {"a": "b"}}}}),
+    ("networking.k8s.io/v1", "NetworkPolicy", "triton", {"spec": {"egress": [{}]}}),
+    ("networking.k8s.io/v1", "NetworkPolicy", "weaviate", {"spec": {"ingress": [{}]}}),
+    ("v1", "ServiceAccount", "moorage-agent", {"automountServiceAccountToken": True}),
+    ("v1", "ServiceAccount", "weaviate", {"automountServiceAccountToken": True}),
+    (RBAC, "RoleBinding", "moorage-agent", {"subjects": []}),
+    ("apps/v1", "Deployment", "triton", {"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}),
+    ("apps/v1", "StatefulSet", "weaviate", {"spec": {"replicas": 5}}),
+    ("v1", "Service", "triton", {"spec": {"publishNotReadyAddresses": True}}),
+    ("v1", "Service", "weaviate", {"spec": {"selector": {"moorage.dev/component": "other"}}}),
+    ("v1", "Service", "weaviate-headless", {"spec": {"publishNotReadyAddresses": False}}),
+    ("policy/v1", "PodDisruptionBudget", "triton", {"spec": {"unhealthyPodEvictionPolicy": "IfHealthyBudget"}}),
+    (RBAC, "RoleBinding", "moorage-operator", {"metadata": {"labels": {labels.MANAGED_BY: "me"}}}),
+    ("v1", "ResourceQuota", "moorage", {"metadata": {"labels": {labels.TENANT: None}}}),
+]
+
+
+def essence(found: Manifest | None) -> Manifest:
+    """Return what a person set, without what the API server counts."""
+    assert found
+    kept = {key: value for key, value in found.items() if key not in ("metadata", "status")}
+    return {**kept, "labels": found["metadata"]["labels"]}
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=[f"{edit[1]}-{edit[2]}" for edit in EDITS])
+def test_an_edited_child_is_put_back_within_2_seconds(
+    plane: Plane, drifting: str, edit: tuple[str, str, str, dict[str, Any]]
+) -> None:
+    api_version, kind, name, change = edit
+    one = child(api_version, kind, drifting, name)
+    before = essence(plane.read(one))
+    edited = plane.kube.merge(one, change)
+    assert edited.is_success, edited.text
+    assert essence(edited.json()) != before
+    plane.wait(lambda: essence(plane.read(one)) == before, f"{kind} {name}", seconds=2)
+
+
+def test_lost_credentials_are_made_anew_and_kept_ones_never_touched(plane: Plane) -> None:
+    make(plane, "secret")
+    one = child("v1", "Secret", "secret", names.CREDENTIALS)
+    first = plane.read(one)
+    assert first
+    plane.kube.delete(one)
+    plane.wait(lambda: plane.uid(one) not in (None, first["metadata"]["uid"]), "the Secret")
+    second = plane.read(one)
+    assert second
+    assert second["data"].keys() == first["data"].keys()
+    assert all(second["data"][key] != first["data"][key] for key in first["data"])
+
+
+def test_a_foreign_namespace_is_left_alone_and_said_so(plane: Plane) -> None:
+    before = plane.apply(namespace("foreign"))
+    mark = plane.mark()
+    made = plane.apply(tenant("foreign"))
+    plane.wait(lambda: plane.condition(made, "Stalled") == ("True", "NamespaceForeign"), "the condition")
+    plane.settle()
+    assert plane.children("foreign") == set()
+    after = plane.read(namespace("foreign"))
+    assert after
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert {one.resource for one in plane.writes(mark, "foreign")} == {"tenants"}
+    plane.kube.delete(made)
+    plane.wait(lambda: plane.read(made) is None, "the Tenant's end")
+    assert plane.uid(namespace("foreign")) == before["metadata"]["uid"]
+
+
+def test_a_deleted_tenant_takes_its_namespace_along_and_is_then_let_go(plane: Plane) -> None:
+    made = make(plane, "deleted")
+    mark = plane.mark()
+    plane.kube.delete(made)
+    plane.wait(lambda: plane.read(made) is None, "the Tenant's end", seconds=60)
+    assert plane.read(namespace("deleted")) is None
+    deletions = [one for one in plane.writes(mark, "deleted") if one.verb == "delete"]
+    assert [(one.resource, one.name) for one in deletions] == [("namespaces", "tenant-deleted")]
+
+
+def test_a_tenant_made_again_under_its_name_is_another_tenant(plane: Plane) -> None:
+    first = make(plane, "again")
+    plane.kube.delete(first)
+    plane.wait(lambda: plane.read(first) is None, "the Tenant's end", seconds=60)
+    second = make(plane, "again")
+    found = plane.read(namespace("again"))
+    assert found
+    assert found["metadata"]["annotations"][labels.TENANT_ID] == second["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+def test_a_tenant_that_fails_for_ever_delays_no_other(plane: Plane) -> None:
+    """A namespace is made read-only by a policy, which refuses every write of the operator there."""
+    policy, binding = refusal("tenant-stuck", "tenant-stuck-probe")
+    for one in (policy, binding):
+        plane.apply(one)
+    probe = child("v1", "ConfigMap", "stuck-probe", "probe")
+    plane.apply(namespace("stuck-probe"))
+    plane.wait(lambda: not is_allowed(plane, probe), "the policy")
+    stuck = plane.apply(tenant("stuck"))
+    plane.wait(lambda: plane.condition(stuck, "Ready") == ("False", "WriteFailed"), "the failure's message")
+    began = time.monotonic()
+    make(plane, "lively")
+    assert time.monotonic() - began < 10
+    plane.kube.delete(binding)
+    plane.wait(lambda: is_complete(plane, "stuck"), "the stuck tenant, once it may", seconds=70)
+
+
+def is_allowed(plane: Plane, probe: Manifest) -> bool:
+    return "no-writes" not in plane.kube.apply(probe, dry_run=True).text
+
+
+def refusal(*namespaces: str) -> tuple[Manifest, Manifest]:
+    rules = [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}]
+    group = {"apiVersion": "admissionregistration.k8s.io/v1"}
+    policy = {
+        **group,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-writes"},
+        "spec": {
+            "matchConstraints": {"resourceRules": rules},
+            "validations": [
+                {"expression": f"!(request.?namespace.orValue('') in {list(namespaces)})", "message": "no-writes here"}
+            ],
+        },
+    }
+    binding = {
+        **group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-writes"},
+        "spec": {"policyName": "no-writes", "validationActions": ["Deny"]},
+    }
+    return policy, binding
+
+
+def test_people_hear_of_it_where_kubectl_describe_looks(plane: Plane) -> None:
+    made = make(plane, "heard")
+    path = "/api/v1/namespaces/default/events"
+    given = {"fieldSelector": f"involvedObject.uid={made['metadata']['uid']}"}
+
+    def reasons() -> set[str]:
+        return {one["reason"] for one in plane.kube.request("GET", path, params=given).json()["items"]}
+
+    plane.wait(lambda: reasons() & {"Progressing", "PodsNotReady"}, "the Event")
+
+
+def test_no_secret_is_in_logs_and_probes_answer(plane: Plane, operator: OperatorProcess) -> None:
+    make(plane, "quiet")
+    found = plane.read(child("v1", "Secret", "quiet", names.CREDENTIALS))
+    assert found
+    text = operator.log.read_text()
+    assert operator.lines()
+    assert not any(value in text for value in found["data"].values())
+    with urlopen(f"http://127.0.0.1:{operator.health_port}/healthz", timeout=5) as answer:
+        assert answer.status == 200

@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from moorage_operator.metrics import Metrics
+from moorage_operator.reconcile import Action, ApplyStatus, Create, World
+from moorage_operator.runtime import apierrors, watched
+from moorage_operator.runtime.apply import Executor
+from moorage_operator.runtime.cache import Change, Entry
+from moorage_operator.runtime.client import APPLY, JSON, REQUEST_TIMEOUT
+from moorage_operator.runtime.events import Recorder
+from moorage_operator.runtime.pace import Pace
+from moorage_operator.runtime.queue import WorkQueue
+from moorage_operator.runtime.reconciler import Decisions, Reconciler
+from moorage_operator.runtime.store import Store
+from tests.unit.moorage_operator.runtime.fake_clock import FakeClock, settle
+from tests.unit.moorage_operator.runtime.objects import Manifest, manifest, tenant
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
+
+
+@dataclass
+class Server:
+    """Commits every POST with the next version, unless the tenant's script says otherwise."""
+
+    clock: FakeClock
+    errors: dict[str, list[apierrors.ApiError]] = field(default_factory=dict)
+    posts: list[tuple[float, str]] = field(default_factory=list)
+    version: int = 100
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+        seconds: float = REQUEST_TIMEOUT,
+    ) -> Manifest:
+        assert (method in ("POST", "PATCH"), content_type in (JSON, APPLY)) == (True, True)
+        assert params
+        assert seconds > 0
+        name = path.split("/")[4] if method == "POST" else f"tenant-{body['metadata']['name']}"
+        self.posts.append((self.clock.monotonic(), name))
+        if self.errors.get(name):
+            raise self.errors[name].pop(0)
+        self.version += 1
+        return manifest(body["metadata"]["name"], self.version, namespace=name, uid=str(self.version))
+
+
+@dataclass
+class Decider:
+    """Wants one Service per tenant; what it was told of failures is kept."""
+
+    told: list[tuple[str, str]] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    statuses: set[str] = field(default_factory=set)
+    """Tenants of which only the status is ever written."""
+    again: float | None = None
+
+    def decide(self, world: World, now: datetime, failure: str | None = None) -> tuple[Action, ...]:
+        assert now.tzinfo
+        if failure is not None:
+            self.told.append((world.tenant_name, failure))
+            return ()
+        self.seen.append(world.tenant_name)
+        if world.tenant_name in self.broken:
+            raise RuntimeError("a bug")
+        if world.tenant_name in self.statuses:
+            return (ApplyStatus("Tenant", None, world.tenant_name, {}),)
+        if ("Service", "triton") in world.children:
+            return ()
+        metadata = {"name": "triton", "namespace": world.namespace_name}
+        return (Create({"apiVersion": "v1", "kind": "Service", "metadata": metadata}),)
+
+    def requeue_after(self, world: World, now: datetime) -> float | None:
+        assert world.tenant_name
+        assert now.tzinfo
+        return self.again
+
+
+@dataclass
+class Leading:
+    clock: FakeClock
+    server: Server
+    decider: Decider
+    queue: WorkQueue
+    store: Store
+    reconciler: Reconciler
+    metrics: Metrics
+
+    def posted(self, name: str) -> list[float]:
+        return [at for at, namespace in self.server.posts if namespace == f"tenant-{name}"]
+
+
+@asynccontextmanager
+async def leading(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> AsyncIterator[Leading]:
+    server = Server(clock, {f"tenant-{name}": given for name, given in errors.items()})
+    store, queue, metrics, decider = Store(), WorkQueue(clock), Metrics(), Decider()
+    for number, name in enumerate(tenants):
+        store.caches["Tenant"].observe(tenant(name, number + 1, uid=name))
+    executor = Executor(
+        api=server,
+        store=store,
+        recorder=Recorder(server, metrics, clock, "p"),
+        metrics=metrics,
+        pace=Pace(clock),
+        clock=clock,
+    )
+    reconciler = Reconciler(
+        queue=queue,
+        store=store,
+        executor=executor,
+        decisions=Decisions(decider.decide, decider.requeue_after),
+        metrics=metrics,
+        clock=clock,
+        workers=2,
+        resync_seconds=600,
+    )
+    task = asyncio.create_task(reconciler.lead())
+    await settle()
+    yield Leading(clock, server, decider, queue, store, reconciler, metrics)
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_leading_begins_with_every_tenant(clock: FakeClock) -> None:
+    async with leading(clock, "a", "b", "c") as it:
+        assert sorted(set(it.decider.seen)) == ["a", "b", "c"]
+        assert len(it.server.posts) == 3
+
+
+async def test_after_writes_a_tenant_is_looked_at_again_and_then_rests(clock: FakeClock) -> None:
+    async with leading(clock, "a") as it:
+        assert it.decider.seen == ["a", "a"]
+        await clock.advance(500)
+        assert len(it.server.posts) == 1
+
+
+async def test_a_tenant_that_fails_for_ever_delays_no_other(clock: FakeClock) -> None:
+    failures: list[apierrors.ApiError] = [apierrors.ServerError("x", 500) for _ in range(1000)]
+    async with leading(clock, "bad", bad=failures) as it:
+        await clock.advance(100)
+        for number in range(50):
+            it.store.caches["Tenant"].observe(tenant(f"t{number}", 1000 + number, uid=f"t{number}"))
+            it.queue.add(f"t{number}")
+        await settle()
+        await settle()
+        assert all(it.posted(f"t{number}") for number in range(50))
+
+
+async def test_failures_back_off_and_success_resets(clock: FakeClock) -> None:
+    failures: list[apierrors.ApiError] = [apierrors.ServerError("x", 500) for _ in range(5)]
+    async with leading(clock, "a", a=failures) as it:
+        await clock.advance(10)
+        times = it.posted("a")
+        gaps = [round(later - earlier, 4) for earlier, later in pairwise(times)]
+        assert gaps == [0.005, 0.01, 0.02, 0.04, 0.08]
+        assert it.queue.failures("a") == 0
+
+
+async def test_a_status_that_is_refused_for_ever_backs_off_too(clock: FakeClock) -> None:
+    """The pace holds statuses back; a pass that only held one back has not succeeded."""
+    refused: list[apierrors.ApiError] = [apierrors.InvalidError("no", 422) for _ in range(1000)]
+    async with leading(clock, bad=refused) as it:
+        it.decider.statuses.add("bad")
+        it.queue.add("bad")
+        await clock.advance(600)
+        times = it.posted("bad")
+        assert len(times) < 40
+        assert times[-1] - times[-2] > 30
+
+
+async def test_a_hiccup_is_not_told_and_a_lasting_failure_is(clock: FakeClock) -> None:
+    failures: list[apierrors.ApiError] = [apierrors.ServerError("x", 500) for _ in range(3)]
+    async with leading(clock, "a", a=failures) as it:
+        await clock.advance(1)
+        assert it.decider.told == []
+    lasting: list[apierrors.ApiError] = [apierrors.ServerError("x", 500) for _ in range(4)]
+    async with leading(clock, "a", a=lasting) as it:
+        await clock.advance(1)
+        assert it.decider.told == [("a", "x")]
+
+
+async def test_a_refusal_is_told_at_once(clock: FakeClock) -> None:
+    async with leading(clock, "a", a=[apierrors.ForbiddenError("not allowed", 403)]) as it:
+        assert it.decider.told == [("a", "not allowed")]
+        await clock.advance(1)
+        assert len(it.posted("a")) == 2
+
+
+async def test_a_lost_race_is_decided_anew_and_never_told(clock: FakeClock) -> None:
+    async with leading(clock, "a", a=[apierrors.ConflictError("c", 409)]) as it:
+        await clock.advance(1)
+        assert len(it.posted("a")) == 2
+        assert it.decider.told == []
+
+
+async def test_retry_after_holds_everybody_back_and_then_work_goes_on(clock: FakeClock) -> None:
+    async with leading(clock, "a", a=[apierrors.TooManyRequestsError("busy", 429, 7)]) as it:
+        it.store.caches["Tenant"].observe(tenant("b", 50, uid="b"))
+        it.queue.add("a")
+        it.queue.add("b")
+        await clock.advance(6.9)
+        assert len(it.server.posts) == 1
+        await clock.advance(1)
+        assert (len(it.posted("a")), len(it.posted("b"))) == (2, 1)
+
+
+async def test_a_bug_in_one_decision_stops_nobody(clock: FakeClock) -> None:
+    async with leading(clock) as it:
+        it.decider.broken.add("bad")
+        it.queue.add("bad")
+        it.queue.add("good")
+        await settle()
+        assert it.posted("good")
+        given = {"outcome": "failed"}
+        assert it.metrics.registry.get_sample_value("moorage_operator_reconcile_seconds_count", given) == 1
+
+
+async def test_a_decision_that_time_changes_is_made_again_in_time(clock: FakeClock) -> None:
+    async with leading(clock) as it:
+        it.decider.again = 10
+        it.queue.add("a")
+        await settle()
+        before = len(it.decider.seen)
+        it.decider.again = None
+        await clock.advance(9)
+        assert len(it.decider.seen) == before
+        await clock.advance(1)
+        assert len(it.decider.seen) == before + 1
+
+
+async def test_every_tenant_is_looked_at_once_per_period_and_not_all_at_once(clock: FakeClock) -> None:
+    async with leading(clock, *(f"t{number}" for number in range(20))) as it:
+        it.decider.seen.clear()
+        await clock.advance(600)
+        assert 20 <= len(it.decider.seen) <= 21
+        it.decider.seen.clear()
+        await clock.advance(60)
+        assert len(it.decider.seen) < 15
+
+
+def change(tenant_name: str) -> Change:
+    return Change(None, Entry(tenant_name, ("", "x"), "u", 1, b"{}"))
+
+
+async def test_a_change_that_concerns_all_asks_for_all(clock: FakeClock) -> None:
+    async with leading(clock, "a", "b") as it:
+        it.decider.seen.clear()
+        it.reconciler.changed(change(watched.EVERY_TENANT))
+        await settle()
+        assert sorted(it.decider.seen) == ["a", "b"]
+        it.reconciler.changed(change("b"))
+        await settle()
+        assert sorted(it.decider.seen) == ["a", "b", "b"]
