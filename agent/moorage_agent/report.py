@@ -75,10 +75,12 @@ class Reporter:
         self._wanted: dict[str, tuple[Entry, str]] = {}
         self._sent: dict[str, tuple[Entry, str]] = {}
         self._dirty = asyncio.Event()
+        self._round = 0
+        """Counts ``forget_sent``, so that a write under way then is not taken for the one asked for."""
 
     def submit(self, entries: Mapping[str, Entry]) -> None:
         """Take over the newest state of every model; models that are left out hold nothing any more."""
-        for model in {*entries, *self._wanted}:
+        for model in sorted({*entries, *self._wanted}):
             entry = entries.get(model, ())
             if model not in self._wanted or self._wanted[model][0] != entry:
                 self._wanted[model] = (entry, self._now())
@@ -87,6 +89,7 @@ class Reporter:
     def forget_sent(self) -> None:
         """Apply every entry once more."""
         self._sent.clear()
+        self._round += 1
         self._dirty.set()
 
     async def run(self) -> None:
@@ -121,6 +124,7 @@ class Reporter:
 
     async def _send(self, model: str, wanted: tuple[Entry, str]) -> bool:
         entry, changed = wanted
+        asked = self._round
         try:
             body = manifest(self._pod, model, entry, changed)
             await self._writer.apply_status(model, body, names.agent_field_manager(self._pod.name))
@@ -130,7 +134,9 @@ class Reporter:
                 log.warning("status of model %s was not written: %s", model, error)
                 return False
         self._metrics.reports.labels("written").inc()
-        self._sent[model] = wanted
+        if asked == self._round:
+            self._sent[model] = wanted
         if not entry and self._wanted[model] == wanted:
-            del self._wanted[model], self._sent[model]
+            del self._wanted[model]
+            self._sent.pop(model, None)
         return True

@@ -19,6 +19,8 @@ from moorage_api.gateway.routing import Replica
 from moorage_crds import names
 
 _CONNECT_SECONDS: Final = 2.0
+_IDLE_SECONDS: Final = 3
+"""How long an idle connection stays open; less than the pod's preStop, since a Triton that shall end waits for it."""
 _SILENT_HEADERS: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 """Headers that aiohttp would add by itself; Triton sees the client's or none."""
 
@@ -71,7 +73,7 @@ class Proxy:
     async def open(self) -> None:
         """Open the pool; needs a running event loop."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, use_dns_cache=False),
+            connector=aiohttp.TCPConnector(limit=0, use_dns_cache=False, keepalive_timeout=_IDLE_SECONDS),
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
