@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from localcluster import kubeconfig, pki
-from localcluster.control_commands import CONTROLLERS, Addresses, ControlCommands, audit_flags
+from localcluster.control_commands import Addresses, ControlCommands, audit_flags
 from localcluster.daemons import Child, Command, wait
 from localcluster.gotools import GoTools
 from localcluster.kubeapi import KubeApi
@@ -73,20 +73,24 @@ class ControlPlane:
         token = secrets.token_urlsafe(24)
         audit = audit_flags(folder / "audit-policy.json", audit_log) if audit_log else []
         extra = [*_own_flags(folder, token), *audit, *flags]
-        wanted = [commands.etcd(), commands.api_server(*extra)]
-        wanted += [commands.controller_manager()] if with_controllers else []
-        return cls._run(commands, wanted, folder, token)
+        core = [commands.etcd(), commands.api_server(*extra)]
+        # The controllers give up when the API server is not there within ten seconds.
+        later = [commands.controller_manager()] if with_controllers else []
+        return cls._run(commands, core, later, folder, token)
 
     @classmethod
-    def _run(cls, commands: ControlCommands, wanted: Sequence[Command], folder: Path, token: str) -> ControlPlane:
+    def _run(
+        cls, commands: ControlCommands, core: Sequence[Command], later: Sequence[Command], folder: Path, token: str
+    ) -> ControlPlane:
         url, authority = f"https://{_LOOPBACK}:{commands.addresses.api_port}", commands.authority.root.certificate
         admin, config = commands.authority.issue(pki.ADMIN), folder / "kubeconfig"
         kubeconfig.write(config, "control-plane", url, authority, admin)
         with ExitStack() as started:
-            children = tuple(_start(command, folder, started) for command in wanted)
+            children = tuple(_start(command, folder, started) for command in core)
             api = KubeApi(url, authority, admin)
             wait("the API server", api.is_ready, children, _PATIENCE)
-            if any(one.name == CONTROLLERS for one in children):
+            children += tuple(_start(command, folder, started) for command in later)
+            if later:
                 wait("the controllers", lambda: api.get(_FIRST_WORK) is not None, children, _PATIENCE)
             started.pop_all()
         return cls(url, config, token, authority, admin, children)

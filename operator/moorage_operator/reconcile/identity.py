@@ -75,8 +75,15 @@ def is_own_namespace(world: World) -> bool:
     if world.tenant is None or world.namespace is None:
         return False
     own = {world.tenant["metadata"]["uid"], first_tenant_id(world.tenant)}
+    return is_labelled(world) and tenant_id(world) in own
+
+
+def is_labelled(world: World) -> bool:
+    """Return whether the namespace carries the tenant's label, without which the admission policy allows no write."""
+    if world.namespace is None:
+        return False
     given: Mapping[str, str] = world.namespace["metadata"].get("labels") or {}
-    return given.get(labels.TENANT) == world.tenant_name and tenant_id(world) in own
+    return given.get(labels.TENANT) == world.tenant_name
 
 
 def is_being_deleted(manifest: Manifest) -> bool:

@@ -41,8 +41,11 @@ def reconcile_tenant(
 
 
 def reconcile_orphan_models(world: World, now: datetime) -> tuple[Action, ...]:
-    """Return the status writes of models whose namespace has no Tenant; nothing else of them is touched."""
-    if world.namespace is not None and identity.is_being_deleted(world.namespace):
+    """Return the status writes of models whose namespace has no Tenant; nothing else of them is touched.
+
+    Nothing is said in a namespace without our label: the admission policy keeps the operator out of it.
+    """
+    if world.namespace is None or identity.is_being_deleted(world.namespace) or not identity.is_labelled(world):
         return ()
     return tuple(action for model in live.live_models(world) for action in models.orphan(model, now))
 

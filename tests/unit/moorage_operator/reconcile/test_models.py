@@ -354,6 +354,7 @@ def test_revisions_of_a_deleted_model_of_the_same_name_make_way() -> None:
 
 def test_models_without_a_tenant_wait_and_are_never_deleted() -> None:
     cluster = FakeCluster()
+    cluster.add(_namespace({labels.TENANT: "acme"}))
     cluster.add(model())
     (action,) = pass_once(cluster)
     assert isinstance(action, ApplyStatus)
@@ -361,6 +362,17 @@ def test_models_without_a_tenant_wait_and_are_never_deleted() -> None:
     assert condition(found)["reason"] == "TenantNotFound"
     assert condition(found, "Stalled")["status"] == "False"
     assert pass_once(cluster) == ()
+
+
+def test_models_without_a_tenant_are_left_alone_where_the_fence_keeps_us_out() -> None:
+    cluster = FakeCluster()
+    cluster.add(_namespace({}))
+    cluster.add(model())
+    assert pass_once(cluster) == ()
+
+
+def _namespace(own: dict[str, str]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-acme", "labels": own}}
 
 
 def test_models_of_a_namespace_that_is_going_are_left_alone() -> None:
