@@ -56,14 +56,16 @@ unit: env ## Run the unit tests
 .PHONY: integration
 integration: env ## Run the tests against a real API server, etcd, Triton and Weaviate
 	@$(LOCAL) tools
-	$(PYTHON) -m pytest tests/integration -q
 	# The agent's environment lacks what the other tests share; its folder says which of its files run where.
-	$(AGENT)/bin/python -m pytest tests/integration/agent --confcutdir=tests/integration/agent -q
+	log=$$(mktemp); trap 'rm -f "$$log"' EXIT; \
+	$(AGENT)/bin/python -m pytest tests/integration/agent --confcutdir=tests/integration/agent -q >"$$log" 2>&1 & agent=$$!; \
+	status=0; $(PYTHON) -m pytest tests/integration -q --numprocesses 2 --dist loadfile || status=$$?; \
+	wait $$agent || status=$$?; cat "$$log"; exit $$status
 
 .PHONY: e2e
 e2e: env ## Run the tests against a whole cluster of their own
 	@$(MAINJOB) up --cluster moorage-test --provider $(PROVIDER)
-	$(PYTHON) -m pytest tests/e2e -q; status=$$?; \
+	status=0; $(PYTHON) -m pytest tests/e2e -q || status=$$?; \
 	if [ -z "$${KEEP:-}" ]; then $(MAINJOB) down --cluster moorage-test --provider $(PROVIDER); fi; exit $$status
 
 .PHONY: lint
