@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 30.0
 """How long a draining revision is kept after it was first seen draining."""
 
+STARTING_SECONDS = 60.0
+"""How long a Triton that does not answer may be starting: what it loads then must not vanish under it, since a Python
+model whose files go away in mid-load stays LOADING for ever, and Triton never answers."""
+
 COMPARE_SECONDS = 30.0
 """How often disk, index and stamps are compared when nothing happens."""
 
@@ -74,6 +78,8 @@ class Memory:
     """Revisions that this process has seen ready with their own stamp."""
     busy: Mapping[str, Step] = field(default_factory=dict)
     """Steps under way."""
+    silent_since: float = float("-inf")
+    """Since when Triton, which may run, has not answered, in monotonic seconds."""
 
 
 def decide(desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: float) -> dict[str, Step]:
@@ -106,7 +112,7 @@ def failure_of(revision: Revision, memory: Memory) -> Failure | None:
 
 def _step(name: str, revision: Revision | None, seen: Seen, memory: Memory, now: float) -> Step | None:
     if revision is None or not is_kept(revision, memory, now):
-        return _remove(name, seen)
+        return _remove(name, seen, is_starting=now < memory.silent_since + STARTING_SECONDS)
     if revision.intent == labels.DRAINING:
         return None
     failure = failure_of(revision, memory)
@@ -118,8 +124,10 @@ def _step(name: str, revision: Revision | None, seen: Seen, memory: Memory, now:
     return _with_triton(name, revision, seen, waiting=waiting)
 
 
-def _remove(name: str, seen: Seen) -> Step | None:
+def _remove(name: str, seen: Seen, *, is_starting: bool) -> Step | None:
     """Unload first: Triton must not lose the files of what it serves. Without a Triton the files are all there is."""
+    if seen.triton is None and is_starting and name in seen.disk.placed:
+        return None
     state = seen.triton[name].state if seen.triton and name in seen.triton else ""
     if state == triton.READY:
         return Step.UNLOAD

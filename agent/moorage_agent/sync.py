@@ -37,6 +37,7 @@ _PATIENCE_SECONDS = 60.0
 """How long Triton's start waits for revisions that serve nobody yet."""
 _API_PATIENCE_SECONDS = 20.0
 """How long Triton's start waits for the API server when the disk holds revisions."""
+_NEVER = float("-inf")
 _STUCK_SECONDS = 120.0
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Sync:
         self._gates = {Step.FETCH: asyncio.Semaphore(_FETCHES), Step.LOAD: asyncio.Semaphore(_LOADS)}
         self._started = self._last_look = clock()
         self._is_startable = False
+        self._silent_since = _NEVER
 
     @property
     def is_startable(self) -> bool:
@@ -172,6 +174,10 @@ class Sync:
 
     def _remember(self, desired: Mapping[str, Revision], seen: Seen, now: float) -> None:
         """Keep what the next decision needs, and forget what no longer exists."""
+        if seen.triton is not None or not self._is_startable:
+            self._silent_since = _NEVER
+        elif self._silent_since == _NEVER:
+            self._silent_since = now
         draining = {name for name, revision in desired.items() if revision.intent == labels.DRAINING}
         self._draining = {name: self._draining.get(name, now) for name in draining}
         serving = {name for name, revision in desired.items() if decide.is_serving(revision, seen)}
@@ -180,7 +186,8 @@ class Sync:
         self._failures = {name: failure for name, failure in self._failures.items() if name in kept}
 
     def _memory(self) -> Memory:
-        return Memory(dict(self._failures), dict(self._draining), frozenset(self._proven), dict(self._busy))
+        busy, proven = dict(self._busy), frozenset(self._proven)
+        return Memory(dict(self._failures), dict(self._draining), proven, busy, self._silent_since)
 
     def _report(self, desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: float) -> None:
         entries: dict[str, Entry] = {revision.model: () for revision in desired.values()}

@@ -249,8 +249,9 @@ def test_a_deleted_namespace_is_rebuilt(moorage: Moorage, admin: httpx.Client, g
 
 
 def test_a_deleted_tenant_leaves_nothing(moorage: Moorage, admin: httpx.Client) -> None:
-    moorage.apply(tenant("shortlived"))
-    moorage.kubectl.run("wait", "tenant/shortlived", "--for=condition=InferenceReady", "--timeout=120s")
+    storage = {"size": "64Mi"}
+    moorage.apply(tenant("shortlived", vectorStore={"backend": "Weaviate", "storage": storage}))
+    moorage.kubectl.run("wait", "tenant/shortlived", "--for=condition=Ready", "--timeout=120s")
     moorage.kubectl.run("delete", "tenant", "shortlived", "--timeout=120s")
     assert not moorage.exists("namespace", "tenant-shortlived")
     assert not moorage.exists("tenant", "shortlived")

@@ -57,6 +57,8 @@ class Delete:
     name: str
     uid: str
     api_version: str
+    with_dependents: bool = False
+    """The object stays until everything that it owns is gone."""
 
     @property
     def key(self) -> str:

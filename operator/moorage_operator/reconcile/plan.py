@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Final
 
 from moorage_crds import conditions as words
-from moorage_crds import labels
+from moorage_crds import labels, names
 from moorage_operator.reconcile import identity, live, models, replicas, revisions, statuses
 from moorage_operator.reconcile.actions import Action, ApplyStatus, Delete, RemoveFinalizer
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.credentials import new_key
+from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.world import Manifest, Settings, World
+
+_WORKLOADS: Final = (("Deployment", names.TRITON), ("StatefulSet", names.WEAVIATE))
 
 
 def reconcile_tenant(
@@ -95,7 +99,7 @@ def _wait_for_namespace(world: World, tenant: Manifest, now: datetime) -> tuple[
 
 
 def _delete(world: World, tenant: Manifest, now: datetime) -> tuple[Action, ...]:
-    """Return the next step of a deletion: delete the tenant's own namespace, wait until it is gone, let go."""
+    """Return the next step of a deletion: end the pods, delete the tenant's own namespace, wait, let go."""
     metadata = tenant["metadata"]
     if labels.FINALIZER not in (metadata.get("finalizers") or ()):
         return ()
@@ -106,4 +110,24 @@ def _delete(world: World, tenant: Manifest, now: datetime) -> tuple[Action, ...]
     said = _say(tenant, Verdict(words.READY, "False", "Deleting", message), now)
     if identity.is_being_deleted(namespace):
         return said
+    if _has_workloads(world):
+        return (*_end_workloads(world), *said)
     return (Delete("Namespace", None, world.namespace_name, namespace["metadata"]["uid"], "v1"), *said)
+
+
+def _has_workloads(world: World) -> bool:
+    """Return whether something runs pods that has to end before the namespace is deleted.
+
+    A namespace that still has pods when its deletion begins is looked at again only after half their grace period,
+    which is five minutes for the vector store; pods themselves end in seconds. Without our binding there, nothing of
+    it can be deleted by us, and the namespace takes it along.
+    """
+    return ("RoleBinding", OPERATOR_BINDING) in world.children and any(key in world.children for key in _WORKLOADS)
+
+
+def _end_workloads(world: World) -> Iterator[Delete]:
+    for kind, name in _WORKLOADS:
+        found = world.children.get((kind, name))
+        if found is not None and not identity.is_being_deleted(found):
+            uid = found["metadata"]["uid"]
+            yield Delete(kind, world.namespace_name, name, uid, "apps/v1", with_dependents=True)

@@ -167,7 +167,8 @@ class Executor:
 
     async def _delete(self, action: Delete) -> None:
         resource = resources.of_kind(action.kind)
-        options = {"preconditions": {"uid": action.uid}, "propagationPolicy": "Background"}
+        policy = "Foreground" if action.with_dependents else "Background"
+        options = {"preconditions": {"uid": action.uid}, "propagationPolicy": policy}
         path = resource.path(action.namespace, action.name)
         try:
             answer = await self._api.request("DELETE", path, body=options)

@@ -207,7 +207,11 @@ def test_a_deleted_tenant_takes_its_namespace_along_and_is_then_let_go(plane: Pl
     plane.wait(lambda: plane.read(made) is None, "the Tenant's end", seconds=60)
     assert plane.read(namespace("deleted")) is None
     deletions = [one for one in plane.writes(mark, "deleted") if one.verb == "delete"]
-    assert [(one.resource, one.name) for one in deletions] == [("namespaces", "tenant-deleted")]
+    assert [(one.resource, one.name) for one in deletions] == [
+        ("deployments", "triton"),
+        ("statefulsets", "weaviate"),
+        ("namespaces", "tenant-deleted"),
+    ]
 
 
 def test_a_tenant_made_again_under_its_name_is_another_tenant(plane: Plane) -> None:

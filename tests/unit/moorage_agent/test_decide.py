@@ -34,6 +34,8 @@ FETCH_RESTING = Memory(failures={N: failure(fetch=True)})
 OUTDATED = Memory(failures={N: failure(version="uid/0")})
 PROVEN = Memory(proven=frozenset({N}))
 DRAINED = Memory(draining={N: NOW - 30})
+STARTING = Memory(silent_since=NOW - 59)
+SILENT = Memory(silent_since=NOW - 60)
 
 STEPS = {
     "wanted and nowhere": (A, NOTHING, UP, NONE, Step.FETCH),
@@ -84,6 +86,10 @@ STEPS = {
     "history and serving": (HISTORY, PLACED, OK, NONE, Step.UNLOAD),
     "history and staged": (HISTORY, STAGED, UP, NONE, Step.DELETE),
     "history, without Triton": (HISTORY, PLACED, None, NONE, Step.DELETE),
+    "history, while Triton may be loading it": (HISTORY, PLACED, None, STARTING, None),
+    "history, after Triton was silent for long": (HISTORY, PLACED, None, SILENT, Step.DELETE),
+    "history out of Triton's sight, while it starts": (HISTORY, STAGED, None, STARTING, Step.DELETE),
+    "deleted, while Triton may be loading it": (None, PLACED, None, STARTING, None),
     "deleted and serving": (None, PLACED, OK, NONE, Step.UNLOAD),
     "deleted and on disk": (None, PLACED, UP, NONE, Step.DELETE),
     "deleted and serving without files": (None, NOTHING, OK, NONE, Step.UNLOAD),

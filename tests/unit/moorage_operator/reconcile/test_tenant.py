@@ -378,18 +378,37 @@ def test_a_dying_namespace_is_waited_for() -> None:
     assert pass_once(cluster) == ()
 
 
-def test_deletion_deletes_the_namespace_waits_and_lets_go() -> None:
+def test_deletion_ends_the_pods_deletes_the_namespace_waits_and_lets_go() -> None:
     cluster = steady()
     cluster.edit("Tenant", "acme", ("metadata", "deletionTimestamp"), "2026-03-01T00:00:00Z")
-    uid = cluster.get("Namespace", "tenant-acme")["metadata"]["uid"]
-    (action, said) = pass_once(cluster)
-    assert action == Delete("Namespace", None, "tenant-acme", uid, "v1")
+    (triton, weaviate, said) = pass_once(cluster)
+    for action, kind in ((triton, "Deployment"), (weaviate, "StatefulSet")):
+        assert isinstance(action, Delete)
+        assert (action.kind, action.with_dependents) == (kind, True)
     assert isinstance(said, ApplyStatus)
+    uid = cluster.get("Namespace", "tenant-acme")["metadata"]["uid"]
+    assert pass_once(cluster) == (Delete("Namespace", None, "tenant-acme", uid, "v1"),)
     assert condition(status(cluster, "Tenant", "acme"))["reason"] == "Deleting"
     assert pass_once(cluster) == ()
     cluster.sweep()
     assert keys(pass_once(cluster)) == ["remove finalizer from Tenant acme"]
     assert cluster.objects == {}
+
+
+def test_deletion_waits_for_pods_that_are_ending() -> None:
+    cluster = steady()
+    cluster.edit("Tenant", "acme", ("metadata", "deletionTimestamp"), "2026-03-01T00:00:00Z")
+    for kind, name in (("Deployment", "triton"), ("StatefulSet", "weaviate")):
+        cluster.edit(kind, name, ("metadata", "deletionTimestamp"), "2026-03-01T00:00:00Z")
+    assert keys(pass_once(cluster)) == ["apply status of Tenant acme"]
+    assert pass_once(cluster) == ()
+
+
+def test_deletion_without_our_binding_leaves_everything_to_the_namespace() -> None:
+    cluster = steady()
+    cluster.edit("Tenant", "acme", ("metadata", "deletionTimestamp"), "2026-03-01T00:00:00Z")
+    del cluster.objects["RoleBinding", "tenant-acme", "moorage-operator"]
+    assert keys(pass_once(cluster))[0] == "delete Namespace tenant-acme"
 
 
 def test_deletion_with_a_foreign_namespace_lets_go_and_touches_nothing() -> None:
