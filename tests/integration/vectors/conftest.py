@@ -73,7 +73,7 @@ class Shop:
 def weaviate_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
     """A running Weaviate."""
     if not weaviate.is_built():
-        pytest.skip("weaviate-server is not built on this machine")
+        pytest.fail("weaviate-server is not built on this machine; `make integration` builds it")
     with weaviate.running(tmp_path_factory.mktemp("weaviate")) as server:
         yield server
 
