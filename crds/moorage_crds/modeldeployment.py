@@ -257,4 +257,4 @@ class ModelDeployment(Schema):
 
 def parse_spec(manifest: dict[str, Any]) -> ModelDeploymentSpec:
     """Return the spec of a ModelDeployment manifest, defaults filled in; raises pydantic.ValidationError."""
-    return ModelDeploymentSpec.model_validate(manifest["spec"])
+    return ModelDeploymentSpec.from_manifest(manifest["spec"])

@@ -5,7 +5,7 @@ Separate from the resources so that each of them reads as its own field list.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -27,6 +27,11 @@ class Schema(BaseModel):
         populate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    @classmethod
+    def from_manifest(cls, value: object) -> Self:
+        """Return the part that stands in a manifest; raises pydantic.ValidationError, for snake_case fields too."""
+        return cls.model_validate(value, by_alias=True, by_name=False)
 
     def manifest(self) -> dict[str, Any]:
         """Return the part as it stands in a manifest: camelCase, JSON types, absent instead of null."""

@@ -206,4 +206,4 @@ class Tenant(Schema):
 
 def parse_spec(manifest: dict[str, Any]) -> TenantSpec:
     """Return the spec of a Tenant manifest, defaults filled in; raises pydantic.ValidationError."""
-    return TenantSpec.model_validate(manifest.get("spec", {}))
+    return TenantSpec.from_manifest(manifest.get("spec", {}))

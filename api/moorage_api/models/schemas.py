@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moorage_crds.modeldeployment import ModelDeploymentSpec, ModelDeploymentStatus
 from moorage_crds.names import MODEL_NAME_MAX
 from moorage_crds.schema import DNS_LABEL
+
+_Spec = Annotated[ModelDeploymentSpec, BeforeValidator(ModelDeploymentSpec.from_manifest)]
+"""A spec as it stands in a manifest: camelCase alone, as through kubectl."""
 
 
 class ModelSpecOnly(BaseModel):
@@ -16,7 +19,7 @@ class ModelSpecOnly(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    spec: ModelDeploymentSpec
+    spec: _Spec
 
     def manifest_spec(self) -> dict[str, object]:
         """Return the spec as it was sent: a default that nobody wrote is not ours to own."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL
 from moorage_crds.tenant import TenantSpec, TenantStatus
+
+_Spec = Annotated[TenantSpec, BeforeValidator(TenantSpec.from_manifest)]
+"""A spec as it stands in a manifest: camelCase alone, as through kubectl."""
 
 
 class TenantSpecOnly(BaseModel):
@@ -16,7 +19,7 @@ class TenantSpecOnly(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    spec: TenantSpec
+    spec: _Spec
 
     def manifest_spec(self) -> dict[str, object]:
         """Return the spec as it was sent: a default that nobody wrote is not ours to own."""
@@ -27,7 +30,7 @@ class NewTenant(TenantSpecOnly):
     """A tenant to be made."""
 
     name: Annotated[str, Field(pattern=DNS_LABEL, max_length=TENANT_NAME_MAX)]
-    spec: TenantSpec = TenantSpec()
+    spec: _Spec = TenantSpec()
 
 
 class TenantView(BaseModel):
