@@ -54,12 +54,10 @@ class OperatorProcess:
             )
         return cls(popen, log, metrics, health)
 
-    def stop(self) -> float:
-        """End it as Kubernetes does and return how long that took, in seconds."""
-        began = time.monotonic()
+    def stop(self) -> None:
+        """End it as Kubernetes does."""
         self.popen.send_signal(signal.SIGTERM)
         self.popen.wait(20)
-        return time.monotonic() - began
 
     def kill(self) -> None:
         """End it without a chance to say good-bye; nothing happens when it has ended."""

