@@ -63,9 +63,9 @@ integration: env ## Run the tests against a real API server, etcd, Triton and We
 	wait $$agent || status=$$?; cat "$$log"; exit $$status
 
 .PHONY: e2e
-e2e: env ## Run the tests against a whole cluster of their own
+e2e: env ## Run the tests against a whole cluster of their own; TOPIC=models runs one file of them
 	@$(MAINJOB) up --cluster moorage-test --provider $(PROVIDER)
-	status=0; $(PYTHON) -m pytest tests/e2e -q || status=$$?; \
+	status=0; $(PYTHON) -m pytest tests/e2e$(if $(TOPIC),/test_$(TOPIC).py) -q || status=$$?; \
 	if [ -z "$${KEEP:-}" ]; then $(MAINJOB) down --cluster moorage-test --provider $(PROVIDER); fi; exit $$status
 
 .PHONY: lint

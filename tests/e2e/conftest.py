@@ -11,17 +11,46 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import yaml
+from typing_extensions import override
 
 from localcluster import layout
 from mainjob import providers, quickstart
 from mainjob.kubectl import CommandError, Kubectl
 from mainjob.providers import SYSTEM_NAMESPACE
+from tests.e2e.node import Node
+from tests.e2e.table import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
+    from tests.e2e.traffic import Outcome
+
 CLUSTER = "moorage-test"
+ROWS = pytest.StashKey[list[tuple[str, "Outcome"]]]()
+"""Scenario and outcome, in the order they ran."""
+
+
+class Login(httpx.Auth):
+    """The platform admin's access token, fetched anew when the API refuses it: it lasts ten minutes."""
+
+    requires_response_body = True
+
+    def __init__(self, name: str, password: str, url: str) -> None:
+        self._body = {"name": name, "password": password}
+        self._url = url
+        self._token = ""
+
+    @override
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send the request with the token, and once more with a new one after 401."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        answer = yield request
+        if answer.status_code == 401:
+            answer = yield httpx.Request("POST", f"{self._url}/api/v1/auth/login", json=self._body)
+            self._token = answer.json()["access_token"]
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
 
 
 @dataclass(frozen=True)
@@ -80,11 +109,9 @@ def moorage() -> Iterator[Moorage]:
 def admin(moorage: Moorage) -> Iterator[httpx.Client]:
     """The API as the platform's admin sees it."""
     secret = moorage.kubectl.get("secret", "moorage-initial-admin", "--namespace", SYSTEM_NAMESPACE)["data"]
-    login = {key: base64.b64decode(secret[key]).decode() for key in ("username", "password")}
-    with moorage.client(None) as anonymous:
-        answer = anonymous.post("/auth/login", json={"name": login["username"], "password": login["password"]})
-    assert answer.status_code == 200, answer.text
-    with moorage.client(answer.json()["access_token"]) as client:
+    name, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
+    login = Login(name, password, moorage.url)
+    with httpx.Client(base_url=f"{moorage.url}/api/v1", auth=login, timeout=60) as client:
         yield client
 
 
@@ -93,3 +120,25 @@ def developer(moorage: Moorage) -> Iterator[httpx.Client]:
     """The API as service account ``quickstart`` of tenant acme sees it."""
     with moorage.client(moorage.key) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def node() -> Node:
+    """The node of the cluster under test."""
+    return Node(layout.named(CLUSTER), os.environ.get("PROVIDER", "local"))
+
+
+@pytest.fixture(scope="session")
+def record(pytestconfig: pytest.Config) -> Callable[[str, Outcome], None]:
+    """Enter a scenario's outcome into the table at the end of the run."""
+    rows = pytestconfig.stash.setdefault(ROWS, [])
+    return lambda scenario, outcome: rows.append((scenario, outcome))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print what requests met in each scenario."""
+    rows = config.stash.get(ROWS, [])
+    if rows:
+        terminalreporter.section("requests during each scenario")
+        for line in lines(rows):
+            terminalreporter.write_line(line)

@@ -26,7 +26,7 @@ from localcluster.node_commands import KUBE_ROUTER, NodeCommands
 from localcluster.progress import Progress
 from localcluster.sandbox import Sandbox, SandboxError
 
-__all__ = ["down", "forward_port", "import_image", "run_inside", "status", "up"]
+__all__ = ["down", "forward_port", "import_image", "restart_containerd", "run_inside", "status", "up"]
 
 if TYPE_CHECKING:
     import subprocess
@@ -81,6 +81,15 @@ def forward_port(layout: ClusterLayout, port: int, host: str, target: int) -> No
 def run_inside(layout: ClusterLayout, argv: Sequence[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a program with the cluster's own interfaces, mounts and processes."""
     return Sandbox(layout).run(argv, check=check)
+
+
+def restart_containerd(layout: ClusterLayout) -> None:
+    """End the container runtime and start it again; running containers do not notice.
+
+    Raises DaemonError, quoting its log, when it does not come back.
+    """
+    with _locked(layout):
+        _Cluster.of(layout).restart_containerd()
 
 
 @dataclass(frozen=True)
@@ -170,6 +179,16 @@ class _Cluster:
         for image in (system_images.pause(), system_images.shell(), system_images.coredns(self.tools)):
             import_image(self.layout, image.archive(self.layout.archives))
         wait("the API server", self.api.is_ready, daemons, _PATIENCE)
+
+    def restart_containerd(self) -> None:
+        [old] = [one for one in recorded(self.sandbox) if one.name == self.node.containerd().name]
+        self.sandbox.run(["kill", str(old.process.pid)])
+        wait("containerd's end", lambda: not old.is_alive(), [], _PATIENCE)
+        wait("containerd", self._answers, [self._start(self.node.containerd())], _PATIENCE)
+
+    def _answers(self) -> bool:
+        """Tell whether containerd answers; its socket's file outlives it."""
+        return self.sandbox.run(["ctr", "--address", str(CONTAINERD_SOCKET), "version"], check=False).returncode == 0
 
     def _start_node(self) -> None:
         config = self.control.client_config

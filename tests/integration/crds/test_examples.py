@@ -1,0 +1,29 @@
+"""Every manifest in ``examples/`` is taken by the API server, strictly and as ``kubectl apply`` sends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from tests.support.kube import Kube
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def namespace(kube: Kube) -> str:
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-acme"}}
+    assert kube.apply(made).is_success
+    return "tenant-acme"
+
+
+@pytest.mark.usefixtures("namespace")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_taken_as_it_stands(kube: Kube, path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        answer = kube.apply(manifest, dry_run=True)
+        assert answer.is_success, answer.text
