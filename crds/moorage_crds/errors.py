@@ -42,6 +42,12 @@ class UnavailableError(MoorageError):
     code = "unavailable"
 
 
+class TenantSuspendedError(UnavailableError):
+    """The tenant is suspended; it answers once somebody resumes it."""
+
+    code = "tenant-suspended"
+
+
 class UnsafePathError(InvalidInputError):
     """A path of a model source leaves its folder."""
 

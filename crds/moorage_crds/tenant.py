@@ -114,6 +114,8 @@ class TenantSpec(Schema):
 
     display_name: Annotated[str, Field(max_length=253)] = ""
     """Name for people."""
+    suspend: bool = False
+    """True: no pod runs and all data stays; requests are answered with 503 ``tenant-suspended``."""
     members: list[Member] = Field(
         default=[],
         max_length=256,

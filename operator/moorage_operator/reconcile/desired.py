@@ -131,7 +131,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
     inference = spec.inference
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
-        replicas=inference.replicas,
+        replicas=0 if spec.suspend else inference.replicas,
         triton_image=settings.triton_image,
         agent_image=settings.agent_image,
         image_pull_policy=settings.image_pull_policy,
@@ -167,6 +167,7 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
+        replicas=0 if spec.suspend else 1,
         image=settings.weaviate_image,
         image_pull_policy=settings.image_pull_policy,
         resources=compute,

@@ -1,0 +1,67 @@
+"""The life of a tenant on real parts: asleep and awake, gone and taken up again, protected, with new keys.
+
+Each test has a tenant of its own without a vector store, with one model that doubles its input.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.conftest import Moorage, eventually
+from tests.support.e2e import infer_body, model, tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+
+@contextmanager
+def serving(moorage: Moorage, name: str) -> Iterator[str]:
+    """Run a tenant whose model answers; yields its namespace."""
+    namespace = f"tenant-{name}"
+    moorage.apply(tenant(name))
+    moorage.kubectl.run("wait", f"tenant/{name}", "--for=condition=IsolationReady", "--timeout=60s")
+    moorage.apply(model(name, "double"))
+    scope = ["--namespace", namespace, "--for=condition=Ready", "--timeout=120s"]
+    moorage.kubectl.run("wait", "modeldeployment/double", *scope)
+    try:
+        yield namespace
+    finally:
+        moorage.kubectl.run("delete", "tenant", name, "--ignore-not-found", "--timeout=120s")
+        moorage.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+
+
+def infer(client: httpx.Client, name: str) -> httpx.Response:
+    return client.post(f"/tenants/{name}/v2/models/double/infer", json=infer_body(1, 2, 3, 4))
+
+
+def answers(client: httpx.Client, name: str) -> bool:
+    answer = infer(client, name)
+    return answer.status_code == 200 and answer.json()["outputs"][0]["data"] == [2, 4, 6, 8]
+
+
+def change(moorage: Moorage, name: str, spec: str) -> None:
+    """Merge JSON into a Tenant's spec."""
+    moorage.kubectl.run("patch", "tenant", name, "--type=merge", f'--patch={{"spec":{spec}}}')
+
+
+def condition(moorage: Moorage, name: str, kind: str = "Ready") -> tuple[str, str]:
+    found: list[dict[str, Any]] = moorage.kubectl.get("tenant", name)["status"]["conditions"]
+    return next((one["status"], one["reason"]) for one in found if one["type"] == kind)
+
+
+def pods(moorage: Moorage, namespace: str) -> list[str]:
+    return [one["metadata"]["name"] for one in moorage.kubectl.get("pods", "--namespace", namespace)["items"]]
+
+
+def test_a_suspended_tenant_runs_nothing_and_comes_back_as_it_was(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "sleepy") as namespace:
+        change(moorage, "sleepy", '{"suspend":true}')
+        eventually("it says so", lambda: infer(admin, "sleepy").json().get("code") == "tenant-suspended")
+        assert infer(admin, "sleepy").status_code == 503
+        eventually("no pod is left", lambda: pods(moorage, namespace) == [], patience=90)
+        eventually("it is at rest", lambda: condition(moorage, "sleepy") == ("True", "Suspended"))
+        change(moorage, "sleepy", '{"suspend":false}')
+        eventually("it answers again", lambda: answers(admin, "sleepy"), patience=120)
