@@ -38,5 +38,8 @@ PROMOTED_AT: Final = "moorage.dev/promoted-at"
 PAUSED: Final = "moorage.dev/paused"
 """Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
 
+ADOPT: Final = "moorage.dev/adopt"
+"""Annotation of a Tenant: the tenantID of a retained namespace of its name, which it then takes over with all data."""
+
 FINALIZER: Final = "moorage.dev/tenant"
 """Finalizer of a Tenant; the only finalizer Moorage sets."""

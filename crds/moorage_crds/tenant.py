@@ -116,6 +116,8 @@ class TenantSpec(Schema):
     """Name for people."""
     suspend: bool = False
     """True: no pod runs and all data stays; requests are answered with 503 ``tenant-suspended``."""
+    deletion_policy: Literal["Delete", "Retain"] = "Delete"
+    """What becomes of the namespace when the Tenant is deleted: ``Retain`` keeps volumes, Secret and models in it."""
     members: list[Member] = Field(
         default=[],
         max_length=256,

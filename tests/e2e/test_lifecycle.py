@@ -65,3 +65,23 @@ def test_a_suspended_tenant_runs_nothing_and_comes_back_as_it_was(moorage: Moora
         eventually("it is at rest", lambda: condition(moorage, "sleepy") == ("True", "Suspended"))
         change(moorage, "sleepy", '{"suspend":false}')
         eventually("it answers again", lambda: answers(admin, "sleepy"), patience=120)
+
+
+def test_a_retained_tenant_comes_back_with_its_models_only_for_who_names_its_id(
+    moorage: Moorage, admin: httpx.Client
+) -> None:
+    with serving(moorage, "kept") as namespace:
+        change(moorage, "kept", '{"deletionPolicy":"Retain"}')
+        known = moorage.kubectl.get("tenant", "kept")["status"]["tenantID"]
+        revision = infer(admin, "kept").headers["Moorage-Model-Revision"]
+        moorage.kubectl.run("delete", "tenant", "kept", "--timeout=120s")
+        assert pods(moorage, namespace) == []
+        waiting = ["--namespace", namespace, "--for=jsonpath={.status.conditions[0].reason}=TenantNotFound"]
+        moorage.kubectl.run("wait", "modeldeployment/double", *waiting, "--timeout=30s")
+        moorage.apply(tenant("kept"))
+        moorage.kubectl.run("wait", "tenant/kept", "--for=condition=Stalled", "--timeout=30s")
+        assert condition(moorage, "kept") == ("False", "NamespaceForeign")
+        moorage.kubectl.run("annotate", "tenant", "kept", f"moorage.dev/adopt={known}")
+        eventually("the model answers again", lambda: answers(admin, "kept"), patience=120)
+        assert moorage.kubectl.get("tenant", "kept")["status"]["tenantID"] == known
+        assert infer(admin, "kept").headers["Moorage-Model-Revision"] == revision

@@ -97,14 +97,24 @@ def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
 
 def _bindings(world: World, spec: TenantSpec, settings: Settings) -> Iterator[BindingContext]:
     """Yield the bindings of operator, agent and each role that has members."""
-    operator = _service_account(settings.operator_service_account, settings.system_namespace)
-    yield BindingContext(OPERATOR_BINDING, names.OPERATOR_ROLE, (operator,))
+    yield _operators(settings)
     agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
     yield BindingContext(names.AGENT_SERVICE_ACCOUNT, names.AGENT_ROLE, (agent,))
     for cluster_role, suffix in _MEMBER_BINDINGS.items():
         subjects = tuple(_subjects(spec.members, cluster_role))
         if subjects:
             yield BindingContext(f"moorage-{suffix}", cluster_role, subjects)
+
+
+def _operators(settings: Settings) -> BindingContext:
+    operator = _service_account(settings.operator_service_account, settings.system_namespace)
+    return BindingContext(OPERATOR_BINDING, names.OPERATOR_ROLE, (operator,))
+
+
+def operator_binding(world: World, settings: Settings) -> dict[str, Any]:
+    """Return the operator's own right in the namespace, without which it can take nothing away there."""
+    (binding,) = _part(world, None, "binding", _operators(settings))
+    return binding
 
 
 def _service_account(name: str, namespace: str) -> dict[str, str]:
