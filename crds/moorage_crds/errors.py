@@ -36,6 +36,12 @@ class ManagedElsewhereError(ConflictError):
     code = "managed-elsewhere"
 
 
+class DeletionProtectedError(ConflictError):
+    """The tenant is protected from deletion; a person has to lift that first."""
+
+    code = "deletion-protected"
+
+
 class UnavailableError(MoorageError):
     """Something this call needs does not answer now; the call may be repeated."""
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from mainjob.kubectl import CommandError
 from tests.e2e.conftest import Moorage, eventually
 from tests.support.e2e import infer_body, model, tenant
 
@@ -85,3 +88,20 @@ def test_a_retained_tenant_comes_back_with_its_models_only_for_who_names_its_id(
         eventually("the model answers again", lambda: answers(admin, "kept"), patience=120)
         assert moorage.kubectl.get("tenant", "kept")["status"]["tenantID"] == known
         assert infer(admin, "kept").headers["Moorage-Model-Revision"] == revision
+
+
+def test_what_is_protected_is_deleted_by_nobody(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "guarded") as namespace:
+        change(moorage, "guarded", '{"deletionProtection":true}')
+        mark = "jsonpath={.metadata.annotations.moorage\\.dev/deletion-protection}"
+        scope = ["namespace", namespace, "--output", mark]
+        eventually("the namespace is marked", lambda: moorage.kubectl.run("get", *scope) == "true")
+        try:
+            for target in (["tenant", "guarded"], ["namespace", namespace], ["crd", "tenants.moorage.dev"]):
+                with pytest.raises(CommandError, match="denied request"):
+                    moorage.kubectl.run("delete", *target, "--wait=false")
+            refused = admin.delete("/tenants/guarded")
+            assert (refused.status_code, refused.json()["code"]) == (409, "deletion-protected")
+            assert answers(admin, "guarded")
+        finally:
+            change(moorage, "guarded", '{"deletionProtection":false}')

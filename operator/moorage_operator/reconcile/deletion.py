@@ -15,7 +15,12 @@ from moorage_crds import labels, names
 from moorage_operator.reconcile import children, identity, statuses
 from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete, RemoveFinalizer
 from moorage_operator.reconcile.conditions import Verdict
-from moorage_operator.reconcile.desired import OPERATOR_BINDING, operator_binding
+from moorage_operator.reconcile.desired import (
+    OPERATOR_BINDING,
+    is_protected,
+    operator_binding,
+    unprotected_namespace,
+)
 from moorage_operator.reconcile.world import Manifest, Settings, World
 
 _WORKLOADS: Final = (("Deployment", names.TRITON), ("StatefulSet", names.WEAVIATE))
@@ -30,7 +35,7 @@ def steps(world: World, tenant: Manifest, settings: Settings, now: datetime) -> 
         return _let_go(tenant)
     if identity.is_being_deleted(world.namespace) or not _is_retained(tenant):
         return _delete(world, world.namespace, tenant, now)
-    return _retain(world, tenant, settings, now)
+    return _retain(world, world.namespace, tenant, settings, now)
 
 
 def _is_retained(tenant: Manifest) -> bool:
@@ -57,9 +62,13 @@ def _delete(world: World, namespace: Manifest, tenant: Manifest, now: datetime) 
     return (Delete("Namespace", None, world.namespace_name, namespace["metadata"]["uid"], "v1"), *said)
 
 
-def _retain(world: World, tenant: Manifest, settings: Settings, now: datetime) -> tuple[Action, ...]:
+def _retain(
+    world: World, namespace: Manifest, tenant: Manifest, settings: Settings, now: datetime
+) -> tuple[Action, ...]:
     """End what runs behind the fence that stays, then take away rights and Services, and then let go."""
     said = _say(tenant, f"Pods and rights are being removed; namespace {world.namespace_name} stays.", now)
+    if is_protected(namespace):  # left so, nobody could ever delete it
+        return (Apply(unprotected_namespace(world), namespace["metadata"]["resourceVersion"]), *said)
     if ("RoleBinding", OPERATOR_BINDING) not in world.children:
         return (Apply(operator_binding(world, settings), None), *said)
     if _has_workloads(world):

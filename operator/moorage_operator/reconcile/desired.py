@@ -13,7 +13,7 @@ from moorage_crds import labels, names
 from moorage_crds.tenant import Member, TenantSpec, parse_spec
 from moorage_operator.reconcile import egress, resources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
-from moorage_operator.reconcile.world import Settings, World
+from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
     BindingContext,
     Context,
@@ -88,11 +88,37 @@ def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
     known = tenant_id(world) or first_tenant_id(world.tenant or {})
     return TenantContext(
         namespace_name=world.namespace_name,
-        annotations={labels.TENANT_ID: known},
+        annotations={labels.TENANT_ID: known} | _protection(world, is_protected=spec.deletion_protection),
         hard=compute.hard,
         default_limits=compute.default_limits,
         default_requests=compute.default_requests,
     )
+
+
+def unprotected_namespace(world: World) -> dict[str, Any]:
+    """Return the namespace as a Tenant leaves it that goes: anybody with the right may delete it."""
+    annotations = {labels.TENANT_ID: tenant_id(world) or "", labels.DELETION_PROTECTION: "false"}
+    context = TenantContext(
+        namespace_name=world.namespace_name, annotations=annotations, hard={}, default_limits={}, default_requests={}
+    )
+    return next(one for one in _part(world, None, "tenant", context) if one["kind"] == "Namespace")
+
+
+def is_protected(namespace: Manifest) -> bool:
+    """Return whether the admission policy refuses to have the namespace deleted."""
+    annotations: dict[str, str] = namespace["metadata"].get("annotations") or {}
+    return annotations.get(labels.DELETION_PROTECTION) == "true"
+
+
+def _protection(world: World, *, is_protected: bool) -> dict[str, str]:
+    """Return the annotation that the admission policy reads; a namespace that was never protected goes without.
+
+    It is set to false rather than left out: what the namespace was made with, by POST, an apply cannot take away.
+    """
+    annotations = (world.namespace or {"metadata": {}})["metadata"].get("annotations") or {}
+    if is_protected or labels.DELETION_PROTECTION in annotations:
+        return {labels.DELETION_PROTECTION: str(is_protected).lower()}
+    return {}
 
 
 def _bindings(world: World, spec: TenantSpec, settings: Settings) -> Iterator[BindingContext]:
