@@ -157,6 +157,8 @@ def headers_of(error: errors.MoorageError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="moorage"'}
         case RateLimitedError():
             return {"Retry-After": str(error.retry_after)}
+        case errors.TenantSuspendedError():
+            return {}  # a person ends it, so no time can be named
         case errors.UnavailableError():
             return {"Retry-After": str(_UNAVAILABLE_RETRY_SECONDS)}
         case _:

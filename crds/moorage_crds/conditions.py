@@ -31,6 +31,7 @@ REASONS: Final = {
     "PodsNotReady": "Pods exist and are not ready yet.",
     "CredentialsMissing": "The Secret lacks a key that the workloads need.",
     "NotRequested": "The spec asks for none.",
+    "Suspended": "The tenant is suspended: no pod runs, all data stays.",
     "ModelsNotReady": "At least one model is not Ready.",
     "Deleting": "The object is being deleted.",
     "Paused": "The annotation moorage.dev/paused stops reconciling.",

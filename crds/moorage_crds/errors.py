@@ -36,10 +36,22 @@ class ManagedElsewhereError(ConflictError):
     code = "managed-elsewhere"
 
 
+class DeletionProtectedError(ConflictError):
+    """The tenant is protected from deletion; a person has to lift that first."""
+
+    code = "deletion-protected"
+
+
 class UnavailableError(MoorageError):
     """Something this call needs does not answer now; the call may be repeated."""
 
     code = "unavailable"
+
+
+class TenantSuspendedError(UnavailableError):
+    """The tenant is suspended; it answers once somebody resumes it."""
+
+    code = "tenant-suspended"
 
 
 class UnsafePathError(InvalidInputError):

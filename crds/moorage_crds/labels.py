@@ -38,5 +38,14 @@ PROMOTED_AT: Final = "moorage.dev/promoted-at"
 PAUSED: Final = "moorage.dev/paused"
 """Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
 
+ADOPT: Final = "moorage.dev/adopt"
+"""Annotation of a Tenant: the tenantID of a retained namespace of its name, which it then takes over with all data."""
+
+DELETION_PROTECTION: Final = "moorage.dev/deletion-protection"
+"""Annotation of the tenant namespace: ``"true"`` while its Tenant is protected; an admission policy reads it there."""
+
+ALLOW_DELETION: Final = "moorage.dev/allow-deletion"
+"""Annotation of Moorage's CustomResourceDefinitions: ``"true"`` lets them, and all their objects, be deleted."""
+
 FINALIZER: Final = "moorage.dev/tenant"
 """Finalizer of a Tenant; the only finalizer Moorage sets."""

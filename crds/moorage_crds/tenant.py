@@ -114,6 +114,12 @@ class TenantSpec(Schema):
 
     display_name: Annotated[str, Field(max_length=253)] = ""
     """Name for people."""
+    suspend: bool = False
+    """True: no pod runs and all data stays; requests are answered with 503 ``tenant-suspended``."""
+    deletion_policy: Literal["Delete", "Retain"] = "Delete"
+    """What becomes of the namespace when the Tenant is deleted: ``Retain`` keeps volumes, Secret and models in it."""
+    deletion_protection: bool = False
+    """True: the API server refuses to delete the Tenant or its namespace."""
     members: list[Member] = Field(
         default=[],
         max_length=256,

@@ -110,6 +110,7 @@ class WeaviateContext:
     """Of ``weaviate/``: the vector store and its fence."""
 
     selector: Labels
+    replicas: int
     image: str
     image_pull_policy: str
     resources: Mapping[str, Any]

@@ -21,6 +21,7 @@ from moorage_api.gateway.headers import Headers
 from moorage_api.gateway.paths import Call
 from moorage_api.gateway.proxy import BrokenError, LateError, NotSentError, Proxy
 from moorage_api.kube.cache import Credentials
+from moorage_api.tenants.policy import check_awake
 from moorage_crds import names
 from moorage_crds.errors import UnavailableError
 
@@ -104,12 +105,15 @@ class Gateway:
         Raises:
             AuthenticationError, ForbiddenError, NotFoundError: The caller may not.
             UnavailableError: The tenant is not known, and the cluster that would know it does not answer.
+            TenantSuspendedError: The tenant is suspended.
         """
         principal = await self._authenticator.authenticate(headers)
         tenant = self._cluster.tenant(call.tenant)
         if tenant is None and not self._cluster.connected:
             raise UnavailableError("The state of the cluster is not known now.")
         authorize(principal, call.route.permission, call.tenant, tenant)
+        if tenant is not None:
+            check_awake(tenant)
         return principal
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError
 from moorage_api.kube.transport import Answer
 from moorage_crds.errors import (
     ConflictError,
+    DeletionProtectedError,
     ManagedElsewhereError,
     MoorageError,
     NotFoundError,
@@ -22,6 +23,7 @@ _NOT_TYPED: Final = re.compile(r"failed to create typed patch object \(.*?\): (?
 _NAMES_ITS_FIELD: Final = re.compile(r"(?P<field>(?:spec|metadata)(?:\.\w+)+)\b")
 """Rules on the whole object carry no field; ours name it first in their message."""
 _NO_FIELD: Final = "<nil>"
+_PROTECTED: Final = re.compile(r"'moorage-tenant-protection' .*denied request: (?P<reason>.+)", re.DOTALL)
 _UNCHECKED: Final = "some validation rules were not checked"
 
 
@@ -75,6 +77,9 @@ def _manager(cause: dict[str, str]) -> str:
 
 
 def _invalid(body: dict[str, Any]) -> MoorageError:
+    protected = _PROTECTED.search(_message(body))
+    if protected is not None:
+        return DeletionProtectedError(f"Kubernetes refuses the deletion: {protected['reason']}.")
     fields = list(dict.fromkeys(_field_errors(body)))
     return _invalid_fields(fields or [FieldError("", _message(body))])
 

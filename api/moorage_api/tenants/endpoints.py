@@ -52,5 +52,5 @@ async def replace_tenant(
 @require_permission(permissions.TENANTS_WRITE)
 async def delete_tenant(services: CurrentServices, tenant: CurrentTenant, if_match: IfMatch = None) -> Response:
     """Ask for a tenant's deletion with everything in it; it is listed as deleting until that is done."""
-    await service.delete(services, tenant["metadata"]["name"], if_match)
+    await service.delete(services, tenant, if_match)
     return Response(status_code=status.HTTP_202_ACCEPTED)

@@ -30,6 +30,7 @@ async def replace(services: Services, name: str, request: TenantSpecOnly, if_mat
     return await repository.replace(services, name, request.manifest_spec(), if_match)
 
 
-async def delete(services: Services, name: str, if_match: str | None) -> None:
-    """Ask for a tenant's deletion."""
-    await repository.delete(services, name, if_match)
+async def delete(services: Services, tenant: Manifest, if_match: str | None) -> None:
+    """Ask for a tenant's deletion; raises DeletionProtectedError."""
+    policy.check_unprotected(tenant)
+    await repository.delete(services, tenant["metadata"]["name"], if_match)

@@ -10,6 +10,7 @@ from moorage_api.auth.principal import tenant_id_of
 from moorage_api.gateway.errors import NoReplicaError
 from moorage_api.gateway.service import Gateway
 from moorage_api.kube.cache import Credentials
+from moorage_api.tenants.policy import check_awake
 from moorage_api.vectors import policy
 from moorage_api.vectors.backends.base import VectorBackend
 from moorage_api.vectors.backends.weaviate.pool import Pool
@@ -172,6 +173,7 @@ class Vectors:
         backend = VectorStore.model_validate((tenant.get("spec") or {}).get("vectorStore") or {}).backend
         if backend == "None":
             raise NotFoundError(f"Tenant {_name(tenant)!r} has no vector store: its spec.vectorStore.backend is None.")
+        check_awake(tenant)
         credentials = self._cluster.secret(names.tenant_namespace(_name(tenant)))
         key = credentials.get(names.WEAVIATE_KEY) if credentials else None
         if key is None:

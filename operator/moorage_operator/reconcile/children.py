@@ -11,6 +11,7 @@ from typing import Any, Final
 from moorage_crds import labels, names
 from moorage_operator.reconcile import credentials, owned
 from moorage_operator.reconcile.actions import Action, Apply, Create, Delete
+from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.identity import is_being_deleted
 from moorage_operator.reconcile.tenant_status import WORKLOADS
 from moorage_operator.reconcile.world import Manifest, World
@@ -25,6 +26,9 @@ _PRUNED: Final = {
     "StatefulSet": "apps/v1",
 }
 """API version of the kinds that are deleted when no longer desired. Claims and Secrets never are: they hold data."""
+
+_STAYS: Final = frozenset({"NetworkPolicy"})
+"""Kinds among these that a retained namespace keeps."""
 
 _FENCE: Final = frozenset(
     {"Namespace", "NetworkPolicy", "ServiceAccount", "RoleBinding", "ResourceQuota", "LimitRange"}
@@ -43,6 +47,15 @@ def writes(world: World, manifests: Iterable[Mapping[str, Any]], make_key: Calla
         *(action for manifest in after for action in _write(world, manifest)),
         *_prune(world, wanted),
     )
+
+
+def leaving(world: World) -> tuple[Action, ...]:
+    """Return deletions of what goes from a namespace that outlives its Tenant: all but its fence and its data.
+
+    The operator's own binding stays: who takes the namespace over finds it as it left it.
+    """
+    kept = [child for (kind, name), child in world.children.items() if kind in _STAYS or name == OPERATOR_BINDING]
+    return tuple(_prune(world, tuple(kept)))
 
 
 def are_workloads(actions: Iterable[Action]) -> bool:

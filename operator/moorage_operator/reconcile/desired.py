@@ -13,7 +13,7 @@ from moorage_crds import labels, names
 from moorage_crds.tenant import Member, TenantSpec, parse_spec
 from moorage_operator.reconcile import egress, resources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
-from moorage_operator.reconcile.world import Settings, World
+from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
     BindingContext,
     Context,
@@ -88,23 +88,59 @@ def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
     known = tenant_id(world) or first_tenant_id(world.tenant or {})
     return TenantContext(
         namespace_name=world.namespace_name,
-        annotations={labels.TENANT_ID: known},
+        annotations={labels.TENANT_ID: known} | _protection(world, is_protected=spec.deletion_protection),
         hard=compute.hard,
         default_limits=compute.default_limits,
         default_requests=compute.default_requests,
     )
 
 
+def unprotected_namespace(world: World) -> dict[str, Any]:
+    """Return the namespace as a Tenant leaves it that goes: anybody with the right may delete it."""
+    annotations = {labels.TENANT_ID: tenant_id(world) or "", labels.DELETION_PROTECTION: "false"}
+    context = TenantContext(
+        namespace_name=world.namespace_name, annotations=annotations, hard={}, default_limits={}, default_requests={}
+    )
+    return next(one for one in _part(world, None, "tenant", context) if one["kind"] == "Namespace")
+
+
+def is_protected(namespace: Manifest) -> bool:
+    """Return whether the admission policy refuses to have the namespace deleted."""
+    annotations: dict[str, str] = namespace["metadata"].get("annotations") or {}
+    return annotations.get(labels.DELETION_PROTECTION) == "true"
+
+
+def _protection(world: World, *, is_protected: bool) -> dict[str, str]:
+    """Return the annotation that the admission policy reads; a namespace that was never protected goes without.
+
+    It is set to false rather than left out: what the namespace was made with, by POST, an apply cannot take away.
+    """
+    annotations = (world.namespace or {"metadata": {}})["metadata"].get("annotations") or {}
+    if is_protected or labels.DELETION_PROTECTION in annotations:
+        return {labels.DELETION_PROTECTION: str(is_protected).lower()}
+    return {}
+
+
 def _bindings(world: World, spec: TenantSpec, settings: Settings) -> Iterator[BindingContext]:
     """Yield the bindings of operator, agent and each role that has members."""
-    operator = _service_account(settings.operator_service_account, settings.system_namespace)
-    yield BindingContext(OPERATOR_BINDING, names.OPERATOR_ROLE, (operator,))
+    yield _operators(settings)
     agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
     yield BindingContext(names.AGENT_SERVICE_ACCOUNT, names.AGENT_ROLE, (agent,))
     for cluster_role, suffix in _MEMBER_BINDINGS.items():
         subjects = tuple(_subjects(spec.members, cluster_role))
         if subjects:
             yield BindingContext(f"moorage-{suffix}", cluster_role, subjects)
+
+
+def _operators(settings: Settings) -> BindingContext:
+    operator = _service_account(settings.operator_service_account, settings.system_namespace)
+    return BindingContext(OPERATOR_BINDING, names.OPERATOR_ROLE, (operator,))
+
+
+def operator_binding(world: World, settings: Settings) -> dict[str, Any]:
+    """Return the operator's own right in the namespace, without which it can take nothing away there."""
+    (binding,) = _part(world, None, "binding", _operators(settings))
+    return binding
 
 
 def _service_account(name: str, namespace: str) -> dict[str, str]:
@@ -131,7 +167,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
     inference = spec.inference
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
-        replicas=inference.replicas,
+        replicas=0 if spec.suspend else inference.replicas,
         triton_image=settings.triton_image,
         agent_image=settings.agent_image,
         image_pull_policy=settings.image_pull_policy,
@@ -167,6 +203,7 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
+        replicas=0 if spec.suspend else 1,
         image=settings.weaviate_image,
         image_pull_policy=settings.image_pull_policy,
         resources=compute,

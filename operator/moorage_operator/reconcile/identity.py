@@ -74,8 +74,18 @@ def is_own_namespace(world: World) -> bool:
     """Return whether the namespace is this very Tenant's, not one of the same name made by anybody else."""
     if world.tenant is None or world.namespace is None:
         return False
-    own = {world.tenant["metadata"]["uid"], first_tenant_id(world.tenant)}
-    return is_labelled(world) and tenant_id(world) in own
+    own = {world.tenant["metadata"]["uid"], first_tenant_id(world.tenant), _adopted_id(world.tenant)}
+    known = tenant_id(world)
+    return is_labelled(world) and known is not None and known in own
+
+
+def _adopted_id(tenant: Manifest) -> str | None:
+    """Return the tenantID that a person lets the Tenant take over, if it is found on the namespace of its name.
+
+    It never names a new namespace: two tenants could be given the same one.
+    """
+    annotations: Mapping[str, str] = tenant["metadata"].get("annotations") or {}
+    return annotations.get(labels.ADOPT) or None
 
 
 def is_labelled(world: World) -> bool:

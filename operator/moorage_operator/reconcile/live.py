@@ -76,7 +76,10 @@ def _plan_models(world: World, spec: TenantSpec, now: datetime) -> tuple[ModelPl
     if world.namespace is None:
         return ()
     allows_python = spec.inference.python_backend == "Enabled"
-    return tuple(models.plan(world, model, allows_python=allows_python, now=now) for model in live_models(world))
+    return tuple(
+        models.plan(world, model, allows_python=allows_python, is_suspended=spec.suspend, now=now)
+        for model in live_models(world)
+    )
 
 
 def _facts(
@@ -85,6 +88,7 @@ def _facts(
     return Facts(
         tenant_id=identity.tenant_id(world) or identity.first_tenant_id(world.tenant or {}),
         replicas=spec.inference.replicas,
+        is_suspended=spec.suspend,
         has_vector_store=spec.vector_store.backend != "None",
         is_isolated=failure is None or not children.are_fence(writes),
         is_changing=children.are_workloads(writes),

@@ -40,6 +40,8 @@ class Standing:
     """What ready pods say of the wanted revision."""
     stable: tuple[Report, ...]
     """What ready pods say of the serving revision."""
+    is_suspended: bool = False
+    """Whether no pod is asked for now."""
 
 
 def is_loaded_everywhere(reports: Iterable[Report]) -> bool:
@@ -70,7 +72,8 @@ def ready(standing: Standing) -> Verdict:
     if failed:
         return Verdict(words.READY, "False", failed[0].state, f"{failed[0].pod}: {failed[0].message}")
     if not standing.target:
-        return Verdict(words.READY, "False", "NoReadyReplicas", words.REASONS["NoReadyReplicas"])
+        reason = "Suspended" if standing.is_suspended else "NoReadyReplicas"
+        return Verdict(words.READY, "False", reason, words.REASONS[reason])
     if is_loaded_everywhere(standing.target):
         return Verdict(words.READY, "True", "Loaded", words.REASONS["Loaded"])
     loaded = sum(report.state == "Loaded" for report in standing.target)

@@ -38,7 +38,7 @@ class ModelPlan:
     """Whether only a person can help."""
 
 
-def plan(world: World, model: Manifest, *, allows_python: bool, now: datetime) -> ModelPlan:
+def plan(world: World, model: Manifest, *, allows_python: bool, is_suspended: bool, now: datetime) -> ModelPlan:
     """Return the plan of a live model in its tenant's own namespace."""
     if identity.is_paused(model):
         return _paused(model, now)
@@ -46,7 +46,11 @@ def plan(world: World, model: Manifest, *, allows_python: bool, now: datetime) -
     observed = revisions.observe(model, _revisions_of(world, model))
     rollout, refusal = _roll(world, model, observed, ready, allows_python=allows_python, now=now)
     standing = Standing(
-        rollout, refusal, _reports(model, rollout.target, ready), _reports(model, rollout.stable, ready)
+        rollout,
+        refusal,
+        _reports(model, rollout.target, ready),
+        _reports(model, rollout.stable, ready),
+        is_suspended=is_suspended,
     )
     status = model_status.status(model, world.tenant_name, standing, now)
     return ModelPlan(

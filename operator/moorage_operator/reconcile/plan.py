@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
 
 from moorage_crds import conditions as words
-from moorage_crds import labels, names
-from moorage_operator.reconcile import identity, live, models, replicas, revisions, statuses
-from moorage_operator.reconcile.actions import Action, ApplyStatus, Delete, RemoveFinalizer
+from moorage_crds import labels
+from moorage_operator.reconcile import deletion, identity, live, models, replicas, revisions, statuses
+from moorage_operator.reconcile.actions import Action
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.credentials import new_key
-from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.world import Manifest, Settings, World
-
-_WORKLOADS: Final = (("Deployment", names.TRITON), ("StatefulSet", names.WEAVIATE))
 
 
 def reconcile_tenant(
@@ -36,9 +32,10 @@ def reconcile_tenant(
     if identity.is_paused(tenant):
         return statuses.write(tenant, statuses.paused(tenant, now))
     if failure is not None and (identity.is_being_deleted(tenant) or not _may_be_touched(world)):
-        return _say(tenant, Verdict(words.READY, "False", "WriteFailed", failure), now)
+        verdict = Verdict(words.READY, "False", "WriteFailed", failure)
+        return statuses.write(tenant, statuses.carried(tenant, verdict, stalled=False, now=now))
     if identity.is_being_deleted(tenant):
-        return _delete(world, tenant, now)
+        return deletion.steps(world, tenant, settings, now)
     if not _may_be_touched(world):
         return _wait_for_namespace(world, tenant, now)
     return live.reconcile(world, tenant, settings, now, failure=failure, make_key=make_key)
@@ -81,10 +78,6 @@ def _may_be_touched(world: World) -> bool:
     return identity.is_own_namespace(world) and not identity.is_being_deleted(world.namespace)
 
 
-def _say(tenant: Manifest, ready: Verdict, now: datetime) -> tuple[ApplyStatus, ...]:
-    return statuses.write(tenant, statuses.carried(tenant, ready, stalled=False, now=now))
-
-
 def _wait_for_namespace(world: World, tenant: Manifest, now: datetime) -> tuple[Action, ...]:
     """Return the status of a Tenant whose namespace is dying or somebody else's; nothing in it is touched."""
     if world.namespace is not None and identity.is_being_deleted(world.namespace):
@@ -92,42 +85,17 @@ def _wait_for_namespace(world: World, tenant: Manifest, now: datetime) -> tuple[
         message = f"Namespace {world.namespace_name} is being deleted; it is waited for."
     else:
         reason, stalled = "NamespaceForeign", True
-        message = f"Namespace {world.namespace_name} exists and is not this tenant's; delete it or use another name."
+        message = _foreign(world)
     parts = (Verdict(words.ISOLATION_READY, "False", reason, message),)
     ready = Verdict(words.READY, "False", reason, message)
     return statuses.write(tenant, statuses.carried(tenant, ready, stalled=stalled, now=now, parts=parts))
 
 
-def _delete(world: World, tenant: Manifest, now: datetime) -> tuple[Action, ...]:
-    """Return the next step of a deletion: end the pods, delete the tenant's own namespace, wait, let go."""
-    metadata = tenant["metadata"]
-    if labels.FINALIZER not in (metadata.get("finalizers") or ()):
-        return ()
-    namespace = world.namespace
-    if namespace is None or not identity.is_own_namespace(world):
-        return (RemoveFinalizer(metadata["name"], metadata["uid"], metadata["resourceVersion"]),)
-    message = f"Namespace {world.namespace_name} is being deleted."
-    said = _say(tenant, Verdict(words.READY, "False", "Deleting", message), now)
-    if identity.is_being_deleted(namespace):
-        return said
-    if _has_workloads(world):
-        return (*_end_workloads(world), *said)
-    return (Delete("Namespace", None, world.namespace_name, namespace["metadata"]["uid"], "v1"), *said)
-
-
-def _has_workloads(world: World) -> bool:
-    """Return whether something runs pods that has to end before the namespace is deleted.
-
-    A namespace that still has pods when its deletion begins is looked at again only after half their grace period,
-    which is five minutes for the vector store; pods themselves end in seconds. Without our binding there, nothing of
-    it can be deleted by us, and the namespace takes it along.
-    """
-    return ("RoleBinding", OPERATOR_BINDING) in world.children and any(key in world.children for key in _WORKLOADS)
-
-
-def _end_workloads(world: World) -> Iterator[Delete]:
-    for kind, name in _WORKLOADS:
-        found = world.children.get((kind, name))
-        if found is not None and not identity.is_being_deleted(found):
-            uid = found["metadata"]["uid"]
-            yield Delete(kind, world.namespace_name, name, uid, "apps/v1", with_dependents=True)
+def _foreign(world: World) -> str:
+    """Return what can be done about a namespace of somebody else; only one that a tenant has left can be adopted."""
+    what = f"Namespace {world.namespace_name} exists and is not this tenant's"
+    left_by = identity.tenant_id(world) if identity.is_labelled(world) else None
+    if left_by is None:
+        return f"{what}; delete it or use another name."
+    adopt = f"{labels.ADOPT}: {left_by}"
+    return f"{what}: it was left by another. To take it over with all data, annotate this Tenant {adopt!r}."

@@ -27,6 +27,8 @@ class Facts:
     tenant_id: str
     replicas: int
     """Triton pods that the spec asks for."""
+    is_suspended: bool
+    """Whether the spec asks for no pod at all, whatever else it says."""
     has_vector_store: bool
     is_isolated: bool
     """Namespace, policies, quota and bindings are in place once this pass's writes are done."""
@@ -82,11 +84,16 @@ def _ready(world: World, facts: Facts, parts: tuple[Verdict, ...]) -> Verdict:
         return Verdict(words.READY, "False", missing[0].reason, missing[0].message)
     if facts.is_changing or not all(_is_rolled_out(workload) for workload in _workloads(world)):
         return Verdict(words.READY, "False", "Progressing", words.REASONS["Progressing"])
-    return _available(words.READY)
+    return _suspended(words.READY) if facts.is_suspended else _available(words.READY)
 
 
 def _available(condition: str) -> Verdict:
     return Verdict(condition, "True", "Available", words.REASONS["Available"])
+
+
+def _suspended(condition: str) -> Verdict:
+    """Return a condition that holds: what a suspended tenant asks for is that nothing runs."""
+    return Verdict(condition, "True", "Suspended", words.REASONS["Suspended"])
 
 
 def _workloads(world: World) -> list[Manifest]:
@@ -119,6 +126,8 @@ def _credentials(world: World, facts: Facts) -> Verdict:
 
 
 def _inference(world: World, facts: Facts) -> Verdict:
+    if facts.is_suspended:
+        return _suspended(words.INFERENCE_READY)
     if facts.replicas == 0:
         return Verdict(words.INFERENCE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
     return _running(words.INFERENCE_READY, world.children.get(("Deployment", names.TRITON)), "Triton")
@@ -127,6 +136,8 @@ def _inference(world: World, facts: Facts) -> Verdict:
 def _vector_store(world: World, facts: Facts) -> Verdict:
     if not facts.has_vector_store:
         return Verdict(words.VECTOR_STORE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
+    if facts.is_suspended:
+        return _suspended(words.VECTOR_STORE_READY)
     return _running(words.VECTOR_STORE_READY, world.children.get(("StatefulSet", names.WEAVIATE)), "Weaviate")
 
 
@@ -141,4 +152,6 @@ def _models(facts: Facts) -> Verdict:
     total, good = facts.models["total"], facts.models["ready"]
     if total == good:
         return _available(words.MODELS_READY)
+    if facts.is_suspended:
+        return Verdict(words.MODELS_READY, "False", "Suspended", words.REASONS["Suspended"])
     return Verdict(words.MODELS_READY, "False", "ModelsNotReady", f"{good} of {total} models are ready.")

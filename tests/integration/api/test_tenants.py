@@ -248,3 +248,17 @@ async def test_the_list_comes_in_pages(api: Api, admin: Headers, name: str) -> N
     assert found == sorted(found)
     assert made <= set(found)
     assert len(found) == len(set(found))
+
+
+async def test_a_protected_tenant_is_not_deleted_until_its_protection_is_lifted(
+    api: Api, admin: Headers, kube: Kube, name: str
+) -> None:
+    spec = {"deletionProtection": True}
+    await api.client.post(TENANTS, headers=admin, json={"name": name, "spec": spec})
+
+    refused = await api.client.delete(f"{TENANTS}/{name}", headers=admin)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "deletion-protected")
+    assert kube.get(manifest(name)).is_success
+    await api.client.put(f"{TENANTS}/{name}", headers=admin, json={"spec": {}})
+    assert (await api.client.delete(f"{TENANTS}/{name}", headers=admin)).status_code == 202

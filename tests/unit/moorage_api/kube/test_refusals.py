@@ -9,7 +9,13 @@ import pytest
 from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError
 from moorage_api.kube import refusals
 from moorage_api.kube.transport import Answer
-from moorage_crds.errors import ConflictError, ManagedElsewhereError, NotFoundError, UnavailableError
+from moorage_crds.errors import (
+    ConflictError,
+    DeletionProtectedError,
+    ManagedElsewhereError,
+    NotFoundError,
+    UnavailableError,
+)
 
 
 def answer(status: int, message: str, *causes: dict[str, str], kind: str = "Tenant") -> Answer:
@@ -54,6 +60,18 @@ def test_an_apply_to_a_recreated_object_is_stale() -> None:
 
     assert refusals.is_stale(answer(422, "invalid", immutable, immutable))
     assert not refusals.is_stale(answer(422, "invalid", immutable, cause("spec.quota.pods", "too small")))
+
+
+def test_a_deletion_that_the_protection_policy_denies_has_its_own_code() -> None:
+    reason = "tenant acme is protected: set spec.deletionProtection to false first"
+    message = (
+        "tenants.moorage.dev \"acme\" is forbidden: ValidatingAdmissionPolicy 'moorage-tenant-protection' with binding "
+        f"'moorage-tenant-protection' denied request: {reason}"
+    )
+    error = refusals.error_of(answer(422, message, {"message": message}))
+
+    assert isinstance(error, DeletionProtectedError)
+    assert reason in str(error)
 
 
 def test_a_schema_refusal_names_the_field() -> None:

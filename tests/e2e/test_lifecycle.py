@@ -1,0 +1,107 @@
+"""The life of a tenant on real parts: asleep and awake, gone and taken up again, protected, with new keys.
+
+Each test has a tenant of its own without a vector store, with one model that doubles its input.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from mainjob.kubectl import CommandError
+from tests.e2e.conftest import Moorage, eventually
+from tests.support.e2e import infer_body, model, tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+
+@contextmanager
+def serving(moorage: Moorage, name: str) -> Iterator[str]:
+    """Run a tenant whose model answers; yields its namespace."""
+    namespace = f"tenant-{name}"
+    moorage.apply(tenant(name))
+    moorage.kubectl.run("wait", f"tenant/{name}", "--for=condition=IsolationReady", "--timeout=60s")
+    moorage.apply(model(name, "double"))
+    scope = ["--namespace", namespace, "--for=condition=Ready", "--timeout=120s"]
+    moorage.kubectl.run("wait", "modeldeployment/double", *scope)
+    try:
+        yield namespace
+    finally:
+        moorage.kubectl.run("delete", "tenant", name, "--ignore-not-found", "--timeout=120s")
+        moorage.kubectl.run("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+
+
+def infer(client: httpx.Client, name: str) -> httpx.Response:
+    return client.post(f"/tenants/{name}/v2/models/double/infer", json=infer_body(1, 2, 3, 4))
+
+
+def answers(client: httpx.Client, name: str) -> bool:
+    answer = infer(client, name)
+    return answer.status_code == 200 and answer.json()["outputs"][0]["data"] == [2, 4, 6, 8]
+
+
+def change(moorage: Moorage, name: str, spec: str) -> None:
+    """Merge JSON into a Tenant's spec."""
+    moorage.kubectl.run("patch", "tenant", name, "--type=merge", f'--patch={{"spec":{spec}}}')
+
+
+def condition(moorage: Moorage, name: str, kind: str = "Ready") -> tuple[str, str]:
+    found: list[dict[str, Any]] = moorage.kubectl.get("tenant", name)["status"]["conditions"]
+    return next((one["status"], one["reason"]) for one in found if one["type"] == kind)
+
+
+def pods(moorage: Moorage, namespace: str) -> list[str]:
+    return [one["metadata"]["name"] for one in moorage.kubectl.get("pods", "--namespace", namespace)["items"]]
+
+
+def test_a_suspended_tenant_runs_nothing_and_comes_back_as_it_was(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "sleepy") as namespace:
+        change(moorage, "sleepy", '{"suspend":true}')
+        eventually("it says so", lambda: infer(admin, "sleepy").json().get("code") == "tenant-suspended")
+        assert infer(admin, "sleepy").status_code == 503
+        eventually("no pod is left", lambda: pods(moorage, namespace) == [], patience=90)
+        eventually("it is at rest", lambda: condition(moorage, "sleepy") == ("True", "Suspended"))
+        change(moorage, "sleepy", '{"suspend":false}')
+        eventually("it answers again", lambda: answers(admin, "sleepy"), patience=120)
+
+
+def test_a_retained_tenant_comes_back_with_its_models_only_for_who_names_its_id(
+    moorage: Moorage, admin: httpx.Client
+) -> None:
+    with serving(moorage, "kept") as namespace:
+        change(moorage, "kept", '{"deletionPolicy":"Retain"}')
+        known = moorage.kubectl.get("tenant", "kept")["status"]["tenantID"]
+        revision = infer(admin, "kept").headers["Moorage-Model-Revision"]
+        moorage.kubectl.run("delete", "tenant", "kept", "--timeout=120s")
+        assert pods(moorage, namespace) == []
+        waiting = ["--namespace", namespace, "--for=jsonpath={.status.conditions[0].reason}=TenantNotFound"]
+        moorage.kubectl.run("wait", "modeldeployment/double", *waiting, "--timeout=30s")
+        moorage.apply(tenant("kept"))
+        moorage.kubectl.run("wait", "tenant/kept", "--for=condition=Stalled", "--timeout=30s")
+        assert condition(moorage, "kept") == ("False", "NamespaceForeign")
+        moorage.kubectl.run("annotate", "tenant", "kept", f"moorage.dev/adopt={known}")
+        eventually("the model answers again", lambda: answers(admin, "kept"), patience=120)
+        assert moorage.kubectl.get("tenant", "kept")["status"]["tenantID"] == known
+        assert infer(admin, "kept").headers["Moorage-Model-Revision"] == revision
+
+
+def test_what_is_protected_is_deleted_by_nobody(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "guarded") as namespace:
+        change(moorage, "guarded", '{"deletionProtection":true}')
+        mark = "jsonpath={.metadata.annotations.moorage\\.dev/deletion-protection}"
+        scope = ["namespace", namespace, "--output", mark]
+        eventually("the namespace is marked", lambda: moorage.kubectl.run("get", *scope) == "true")
+        try:
+            for target in (["tenant", "guarded"], ["namespace", namespace], ["crd", "tenants.moorage.dev"]):
+                with pytest.raises(CommandError, match="denied request"):
+                    moorage.kubectl.run("delete", *target, "--wait=false")
+            refused = admin.delete("/tenants/guarded")
+            assert (refused.status_code, refused.json()["code"]) == (409, "deletion-protected")
+            assert answers(admin, "guarded")
+        finally:
+            change(moorage, "guarded", '{"deletionProtection":false}')
