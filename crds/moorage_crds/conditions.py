@@ -43,6 +43,8 @@ REASONS: Final = {
     "Loading": "Replicas are fetching or loading the revision.",
     "FetchFailed": "A replica could not fetch the source.",
     "LoadFailed": "Triton refused the model; the message is Triton's own.",
+    "Replacing": "The old revision is being unloaded before the new one is loaded; requests fail meanwhile.",
+    "CanaryServing": "Every ready replica holds the revision; it has its share of the traffic until it is promoted.",
     "Loaded": "Every ready replica serves the revision.",
 }
 """Reason -> sentence of documentation. ``Reason`` strings in conditions come from here alone."""

@@ -35,6 +35,12 @@ DRAINING: Final = "Draining"
 PROMOTED_AT: Final = "moorage.dev/promoted-at"
 """Annotation of a ControllerRevision: RFC 3339 time it last became stable. The latest one is the stable revision."""
 
+CANARY_SINCE: Final = "moorage.dev/canary-since"
+"""Annotation of a ControllerRevision: RFC 3339 time since when it has had a canary's share of the traffic."""
+
+DRAINING_SINCE: Final = "moorage.dev/draining-since"
+"""Annotation of a ControllerRevision: RFC 3339 time since when it has had no traffic and is ``DRAINING``."""
+
 PAUSED: Final = "moorage.dev/paused"
 """Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from moorage_crds.names import MODEL_NAME_MAX
+from moorage_crds.rollout import ROLLOUT_RULES, Rollout
 from moorage_crds.schema import DNS_LABEL, Condition, Schema
 
 INLINE_FILES_MAX = 64
@@ -110,6 +111,8 @@ class ModelDeploymentSpec(Schema):
     """Triton backend that runs the model, such as ``onnxruntime`` or ``python``."""
     config: Config = Config()
     """What becomes the model's ``config.pbtxt``."""
+    rollout: Annotated[Rollout, Field(json_schema_extra={"x-kubernetes-validations": ROLLOUT_RULES})] = Rollout()
+    """How traffic moves to a new revision; makes no revision itself."""
     revision_history_limit: Annotated[int, Field(ge=0, le=50)] = 5
     """How many revisions that serve nothing are kept for a rollback."""
 
@@ -210,11 +213,11 @@ class ModelDeploymentStatus(Schema):
     url: str | None = None
     """Path of the model in the API."""
     stable_revision: str | None = None
-    """Revision that serves."""
+    """Revision that serves, or served until ``Recreate`` took it away."""
     candidate_revision: str | None = None
     """Revision that shall serve next; absent when there is none."""
     traffic: list[TrafficTarget] | None = Field(default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    """Revisions that the gateway routes the model's name to."""
+    """Revisions that the gateway routes the model's name to, the stable one first."""
     model_status: ModelStatusBlock | None = None
     """State in the words that KServe introduced."""
     replicas: list[Replica] | None = Field(
@@ -246,6 +249,7 @@ class ModelDeployment(Schema):
         ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
         ("Stable", "string", ".status.stableRevision"),
         ("Candidate", "string", ".status.candidateRevision"),
+        ("Canary", "integer", ".status.traffic[1].weight"),
         ("Age", "date", ".metadata.creationTimestamp"),
     )
 

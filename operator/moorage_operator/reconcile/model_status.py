@@ -16,6 +16,7 @@ from moorage_operator.reconcile import conditions
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.replicas import FAILED_STATES, Report
 from moorage_operator.reconcile.revisions import Revision, Rollout
+from moorage_operator.reconcile.shares import Share
 from moorage_operator.reconcile.world import Manifest
 
 Transition = Literal["UpToDate", "InProgress", "BlockedByFailedLoad", "InvalidSpec"]
@@ -71,13 +72,21 @@ def ready(standing: Standing) -> Verdict:
     failed = failures(standing.target)
     if failed:
         return Verdict(words.READY, "False", failed[0].state, f"{failed[0].pod}: {failed[0].message}")
+    if standing.rollout.is_replacing:
+        return Verdict(words.READY, "False", "Replacing", words.REASONS["Replacing"])
     if not standing.target:
         reason = "Suspended" if standing.is_suspended else "NoReadyReplicas"
         return Verdict(words.READY, "False", reason, words.REASONS[reason])
     if is_loaded_everywhere(standing.target):
-        return Verdict(words.READY, "True", "Loaded", words.REASONS["Loaded"])
+        reason = "CanaryServing" if is_canary(standing.rollout) else "Loaded"
+        return Verdict(words.READY, "True", reason, words.REASONS[reason])
     loaded = sum(report.state == "Loaded" for report in standing.target)
     return Verdict(words.READY, "False", "Loading", f"{loaded} of {len(standing.target)} ready replicas hold it.")
+
+
+def is_canary(rollout: Rollout) -> bool:
+    """Return whether two revisions share the traffic."""
+    return len(rollout.traffic) > 1
 
 
 def is_stalled(standing: Standing) -> bool:
@@ -96,19 +105,28 @@ def status(model: Manifest, tenant: str, standing: Standing, now: datetime) -> d
         "conditions": conditions.build(verdicts, observed.get("conditions") or (), generation, now),
         "url": f"/api/v1/tenants/{tenant}/v2/models/{model['metadata']['name']}",
         "modelStatus": _model_status(standing),
-    } | _routing(model["metadata"]["name"], rollout.stable, rollout.target)
+    } | _routing(model["metadata"]["name"], rollout)
 
 
-def _routing(model: str, stable: Revision | None, target: Revision | None) -> dict[str, Any]:
-    """Return the serving and the next revision, each only when there is one."""
+def _routing(model: str, rollout: Rollout) -> dict[str, Any]:
+    """Return the serving and the next revision and what each gets, each only when there is one."""
     routing: dict[str, Any] = {}
+    stable, target = rollout.stable, rollout.target
     if stable:
-        triton_name = names.triton_name(model, stable.hash)
         routing["stableRevision"] = stable.hash
-        routing["traffic"] = [{"revision": stable.hash, "tritonName": triton_name, "weight": 100}]
     if target and (stable is None or target.hash != stable.hash):
         routing["candidateRevision"] = target.hash
+    if rollout.traffic:
+        routing["traffic"] = [_target(model, share) for share in rollout.traffic]
     return routing
+
+
+def _target(model: str, share: Share) -> dict[str, Any]:
+    return {
+        "revision": share.revision,
+        "tritonName": names.triton_name(model, share.revision),
+        "weight": share.weight,
+    }
 
 
 def _model_status(standing: Standing) -> dict[str, Any]:

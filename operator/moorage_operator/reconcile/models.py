@@ -1,12 +1,13 @@
 """One model's pass: from its spec and its replicas' reports to revisions, traffic and status.
 
-Separate from ``revisions``, which knows how revisions follow each other, and from ``model_status``, which words it.
+Separate from ``revisions``, which knows how revisions follow each other, from ``rollouts``, which decides when, and
+from ``model_status``, which words it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,11 +17,11 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.modeldeployment import ModelDeploymentSpec, parse_spec
 from moorage_crds.revision import hash8, snapshot
-from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, statuses
+from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, rollouts, statuses
 from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.model_status import Refusal, Standing
-from moorage_operator.reconcile.revisions import Revision, Rollout
+from moorage_operator.reconcile.revisions import Revision, Rollout, Terms
 from moorage_operator.reconcile.world import Manifest, World
 
 _PYTHON: Final = "python"
@@ -90,17 +91,36 @@ def _roll(
         revision.hash for revision in observed if revision.data.get("backend") == _PYTHON and not allows_python
     )
     spec, refusal = _parse(model)
+    terms = _terms(model, spec, forbidden, ready)
     if spec is None:
-        return revisions.plan(observed, None, forbidden, len(observed), now), refusal
+        return revisions.plan(observed, None, replace(terms, history_limit=len(observed)), now), refusal
     data = snapshot(_tenant_id(world), model["metadata"]["name"], spec)
     refusal = _refuse(spec, observed, data, allows_python=allows_python)
     if refusal:
-        return revisions.plan(observed, None, forbidden, spec.revision_history_limit, now), refusal
+        return revisions.plan(observed, None, terms, now), refusal
     wanted = revisions.with_target(observed, data)
-    stable = revisions.stable_of(revision for revision in wanted if revision.hash not in forbidden)
-    if _is_due(model, wanted[-1], stable, ready):
-        wanted = revisions.promote(wanted, wanted[-1], now)
-    return revisions.plan(wanted, wanted[-1], forbidden, spec.revision_history_limit, now), None
+    reports = replicas.reports(model, wanted[-1].hash, ready)
+    wanted = rollouts.advance(wanted, wanted[-1], reports, terms, now)
+    return revisions.plan(wanted, wanted[-1], terms, now), None
+
+
+def _terms(
+    model: Manifest, spec: ModelDeploymentSpec | None, forbidden: frozenset[str], ready: frozenset[str]
+) -> Terms:
+    canary = spec.rollout.canary if spec else None
+    return Terms(
+        history_limit=spec.revision_history_limit if spec else 0,
+        weight=canary.weight if canary else None,
+        recreates=spec is not None and spec.rollout.strategy == "Recreate",
+        forbidden=forbidden,
+        served=_served(model),
+        held=replicas.held(model, ready),
+    )
+
+
+def _served(model: Manifest) -> frozenset[str]:
+    shares = (model.get("status") or {}).get("traffic") or ()
+    return frozenset(share["revision"] for share in shares)
 
 
 def _tenant_id(world: World) -> str:
@@ -128,12 +148,6 @@ def _refuse(
     if revisions.collides(observed, data):
         return Refusal("HashCollision", f"Another snapshot has the hash {hash8(data)}; change anything in spec.config.")
     return None
-
-
-def _is_due(model: Manifest, target: Revision, stable: Revision | None, ready: frozenset[str]) -> bool:
-    """Return whether the candidate is to become stable now."""
-    is_stable = stable is not None and stable.hash == target.hash
-    return not is_stable and model_status.is_loaded_everywhere(replicas.reports(model, target.hash, ready))
 
 
 def _obstacles(world: World, model: Manifest, rollout: Rollout) -> tuple[Action, ...]:

@@ -64,10 +64,9 @@ def requeue_after(world: World, now: datetime) -> float | None:
 
 def _deadlines(world: World, model: Manifest) -> Iterator[datetime]:
     yield from replicas.removals_due(world, model)
-    own = revisions.observe(model, world.revisions)
-    for revision in own:
-        until = revisions.drains_until(revision, own)
-        if until is not None and revision.intent == labels.DRAINING:
+    for revision in revisions.observe(model, world.revisions):
+        until = revisions.drains_until(revision)
+        if until is not None:
             yield until
 
 

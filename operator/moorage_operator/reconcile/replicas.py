@@ -16,6 +16,8 @@ from moorage_operator.reconcile.world import Manifest, World
 
 FAILED_STATES: Final = frozenset({"FetchFailed", "LoadFailed"})
 
+_HOLDING_STATES: Final = frozenset({"Loading", "Loaded", "Unloading"})
+
 VANISHED_AFTER: Final = timedelta(seconds=60)
 """Least age of an entry before its pod counts as gone: a new pod's agent may speak before its endpoint is seen."""
 
@@ -65,6 +67,12 @@ def _report(entry: Mapping[str, Any] | None, revision: str, uid: str) -> Report:
         return Report(uid, "Pending", "")
     found = next((item for item in entry.get("revisions") or () if item["name"] == revision), {"state": "Pending"})
     return Report(entry["pod"], found["state"], found.get("message") or "")
+
+
+def held(model: Manifest, ready: frozenset[str]) -> frozenset[str]:
+    """Return the hashes of the revisions that take memory on a ready pod."""
+    said = (item for entry in _entries(model) if entry["podUID"] in ready for item in entry.get("revisions") or ())
+    return frozenset(item["name"] for item in said if item["state"] in _HOLDING_STATES)
 
 
 def _entries(model: Manifest) -> list[Mapping[str, Any]]:

@@ -16,13 +16,14 @@ from moorage_crds.modeldeployment import ModelDeployment
 from moorage_crds.revision import HASH_LENGTH, hash8
 from moorage_operator.reconcile import times
 from moorage_operator.reconcile.identity import common_labels
+from moorage_operator.reconcile.shares import Share, shares
 from moorage_operator.reconcile.world import Manifest
 
 API: Final = "apps/v1"
 KIND: Final = "ControllerRevision"
 
 DRAIN: Final = timedelta(seconds=10)
-"""Time a replaced revision stays loaded: gateways need to see the new traffic, requests in flight need to end."""
+"""Time a revision stays loaded after it left the traffic: gateways need to see that, requests in flight need to end."""
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -39,6 +40,10 @@ class Revision:
     """Grows each time the spec asks for another revision; history is kept by it."""
     promoted_at: datetime | None = None
     """Last time it became stable, None for one that never did."""
+    canary_since: datetime | None = None
+    """Since when it has had a canary's share of the traffic, None for one that has none."""
+    draining_since: datetime | None = None
+    """Since when it has been draining."""
     intent: str | None = None
     """``labels.WANTED``, ``labels.DRAINING`` or None for history."""
     observed: Manifest | None = None
@@ -56,6 +61,27 @@ class Rollout:
     stable: Revision | None
     target: Revision | None
     """What the spec asks for; None when it asks for something impossible."""
+    traffic: tuple[Share, ...] = ()
+    is_replacing: bool = False
+    """The target waits until the old revision is unloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What decides about a model's revisions besides themselves and the clock."""
+
+    history_limit: int
+    weight: int | None = None
+    """A candidate's share, None without a canary."""
+    recreates: bool = False
+    """Never hold two revisions."""
+    forbidden: frozenset[str] = frozenset()
+    """Hashes that must not be loaded whatever they once were."""
+    served: frozenset[str] = frozenset()
+    """Hashes that the observed status has in the traffic. Gateways act on that status, so a revision is not drained
+    before it has left it: whatever is interrupted in between, requests find what they are sent to."""
+    held: frozenset[str] = frozenset()
+    """Hashes that a ready pod says it holds."""
 
 
 def observe(model: Manifest, controller_revisions: Iterable[Manifest]) -> tuple[Revision, ...]:
@@ -81,6 +107,8 @@ def _read(item: Manifest) -> Revision:
         data=item.get("data") or {},
         number=item["revision"],
         promoted_at=times.parse(annotations.get(labels.PROMOTED_AT, "")),
+        canary_since=times.parse(annotations.get(labels.CANARY_SINCE, "")),
+        draining_since=times.parse(annotations.get(labels.DRAINING_SINCE, "")),
         intent=annotations.get(labels.INTENT),
         observed=item,
     )
@@ -116,53 +144,78 @@ def promote(revisions: tuple[Revision, ...], target: Revision, now: datetime) ->
     """Return the revisions with ``target`` stable; later than any earlier promotion even if the clock went back."""
     latest = max((revision.promoted_at or _NEVER for revision in revisions), default=_NEVER)
     moment = now if now > latest else latest + timedelta(microseconds=1)
-    return tuple(
-        replace(revision, promoted_at=moment) if revision.hash == target.hash else revision for revision in revisions
-    )
+    return _changed(revisions, replace(target, promoted_at=moment, canary_since=None))
 
 
-def drains_until(revision: Revision, revisions: Iterable[Revision]) -> datetime | None:
-    """Return when a replaced revision may be unloaded, None for one that never served or serves now."""
-    if revision.promoted_at is None:
-        return None
-    later = [other.promoted_at for other in revisions if other.promoted_at and other.promoted_at > revision.promoted_at]
-    return min(later) + DRAIN if later else None
+def start_canary(revisions: tuple[Revision, ...], target: Revision, now: datetime) -> tuple[Revision, ...]:
+    """Return the revisions with ``target`` in the traffic since now, unless it has been there for longer."""
+    return _changed(revisions, replace(target, canary_since=target.canary_since or now))
 
 
-def plan(
-    revisions: tuple[Revision, ...],
-    target: Revision | None,
-    forbidden: frozenset[str],
-    history_limit: int,
-    now: datetime,
-) -> Rollout:
-    """Return what agents are told: hold target and stable, drain what was replaced, forget the rest.
+def _changed(revisions: tuple[Revision, ...], changed: Revision) -> tuple[Revision, ...]:
+    return tuple(changed if revision.hash == changed.hash else revision for revision in revisions)
 
-    ``forbidden`` are hashes that must not be loaded whatever they once were.
-    """
-    allowed = tuple(revision for revision in revisions if revision.hash not in forbidden)
-    stable = stable_of(allowed)
-    wanted = {revision.hash for revision in (stable, target) if revision}
-    told = tuple(replace(revision, intent=_intent(revision, allowed, wanted, forbidden, now)) for revision in revisions)
-    idle = [revision for revision in told if revision.intent is None]
-    expired = idle[: max(len(idle) - history_limit, 0)]
+
+def drains_until(revision: Revision) -> datetime | None:
+    """Return when a revision that has left the traffic may be unloaded, None for one that is not draining."""
+    return revision.draining_since + DRAIN if revision.draining_since else None
+
+
+def plan(revisions: tuple[Revision, ...], target: Revision | None, terms: Terms, now: datetime) -> Rollout:
+    """Return what agents are told: hold target and stable, drain what left the traffic, forget the rest."""
+    stable = stable_of(revision for revision in revisions if revision.hash not in terms.forbidden)
+    candidate = target if target and (stable is None or stable.hash != target.hash) else None
+    wanted = _wanted(revisions, stable, candidate, terms)
+    told = tuple(_told(revision, wanted, terms, now) for revision in revisions)
+    kept = {revision.hash for revision in (stable, target) if revision}
+    idle = [revision for revision in told if revision.intent is None and revision.hash not in kept]
+    expired = idle[: max(len(idle) - terms.history_limit, 0)]
     gone = {revision.hash for revision in expired}
     return Rollout(
         revisions=tuple(revision for revision in told if revision.hash not in gone),
         expired=tuple(revision.observed for revision in expired if revision.observed),
         stable=stable,
         target=target,
+        traffic=() if terms.recreates and candidate else shares(stable, candidate, terms.weight),
+        is_replacing=terms.recreates and not wanted,
     )
 
 
-def _intent(
-    revision: Revision, allowed: tuple[Revision, ...], wanted: set[str], forbidden: frozenset[str], now: datetime
-) -> str | None:
+def _wanted(
+    revisions: Iterable[Revision], stable: Revision | None, candidate: Revision | None, terms: Terms
+) -> frozenset[str]:
+    """Return the hashes to be held; of a model that is never held twice, the next one once all others are gone."""
+    if not terms.recreates:
+        return frozenset(revision.hash for revision in (stable, candidate) if revision)
+    following = candidate or stable
+    if following is None:
+        return frozenset()
+    is_told = any(revision.intent for revision in revisions if revision.hash != following.hash)
+    is_free = not is_told and not terms.held - {following.hash}
+    return frozenset({following.hash}) if is_free or following.intent == labels.WANTED else frozenset()
+
+
+def _told(revision: Revision, wanted: frozenset[str], terms: Terms, now: datetime) -> Revision:
+    """Return the revision with its intent and with the times that go with it."""
+    if revision.hash in terms.forbidden:
+        return _idle(revision)
     if revision.hash in wanted:
-        return labels.WANTED
-    until = drains_until(revision, allowed)
-    is_draining = until is not None and now < until and revision.hash not in forbidden
-    return labels.DRAINING if is_draining else None
+        return replace(revision, intent=labels.WANTED, draining_since=None)
+    if revision.intent == labels.WANTED and revision.hash in terms.served:
+        return revision
+    has_served = revision.intent == labels.DRAINING or (revision.intent == labels.WANTED and _has_served(revision))
+    since = revision.draining_since or now
+    if has_served and now < since + DRAIN:
+        return replace(revision, intent=labels.DRAINING, canary_since=None, draining_since=since)
+    return _idle(revision)
+
+
+def _has_served(revision: Revision) -> bool:
+    return revision.promoted_at is not None or revision.canary_since is not None
+
+
+def _idle(revision: Revision) -> Revision:
+    return replace(revision, intent=None, canary_since=None, draining_since=None)
 
 
 def manifest(revision: Revision, model: Manifest, tenant: str) -> dict[str, Any]:
@@ -185,12 +238,14 @@ def manifest(revision: Revision, model: Manifest, tenant: str) -> dict[str, Any]
 
 def _annotations(revision: Revision) -> dict[str, Any]:
     """Return the annotations for the metadata; nothing at all without any, since nobody owns an empty map."""
-    given = {
-        labels.INTENT: revision.intent,
-        labels.PROMOTED_AT: times.as_microseconds(revision.promoted_at) if revision.promoted_at else None,
+    moments = {
+        labels.PROMOTED_AT: revision.promoted_at,
+        labels.CANARY_SINCE: revision.canary_since,
+        labels.DRAINING_SINCE: revision.draining_since,
     }
-    annotations = {key: value for key, value in given.items() if value}
-    return {"annotations": annotations} if annotations else {}
+    given = {key: times.as_microseconds(moment) for key, moment in moments.items() if moment}
+    given |= {labels.INTENT: revision.intent} if revision.intent else {}
+    return {"annotations": given} if given else {}
 
 
 def _owner(metadata: Mapping[str, Any]) -> dict[str, Any]:

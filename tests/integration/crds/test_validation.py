@@ -60,6 +60,13 @@ REFUSED = {
         _model(source=_INLINE, config={"inputs": [{"name": "X", "dataType": "FLOAT", "dims": [1]}]}),
         "dataType",
     ),
+    "a canary without a share": (_model(source=_INLINE, rollout={"canary": {"weight": 0}}), "canary.weight"),
+    "a canary of everything": (_model(source=_INLINE, rollout={"canary": {"weight": 100}}), "canary.weight"),
+    "a canary beside nothing": (
+        _model(source=_INLINE, rollout={"strategy": "Recreate", "canary": {"weight": 10}}),
+        "needs strategy Overlap",
+    ),
+    "an unknown strategy": (_model(source=_INLINE, rollout={"strategy": "BlueGreen"}), "spec.rollout.strategy"),
 }
 
 TAKEN = {
@@ -69,6 +76,8 @@ TAKEN = {
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
     "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),
     "a model's name of 54 characters": _model("a" * 54, source=_INLINE),
+    "a canary": _model(source=_INLINE, rollout={"canary": {"weight": 10}}),
+    "a model that is never held twice": _model(source=_INLINE, rollout={"strategy": "Recreate"}),
 }
 
 

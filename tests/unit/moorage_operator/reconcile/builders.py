@@ -71,12 +71,13 @@ def serving(revision_content: str = "one", *pods: str, **spec: Any) -> tuple[Fak
 
 
 def promote(cluster: FakeCluster, now: datetime = NOW) -> str:
-    """Let every pod load what the model's spec asks for; returns its hash."""
+    """Let every pod load what the model's spec asks for, and what it replaces drain; returns its hash."""
     pass_once(cluster, now)
     found = status(cluster)
     target: str = found.get("candidateRevision") or found["stableRevision"]
     for pod, _, _ in cluster.pods:
         load(cluster, pod, target)
+    pass_once(cluster, now)
     pass_once(cluster, now)
     return target
 

@@ -121,7 +121,7 @@ def test_a_replaced_revision_drains_ten_seconds_and_is_then_history() -> None:
     assert requeue_after(cluster.world(), later(70)) is None
 
 
-def test_what_is_wanted_is_written_before_what_is_taken_away() -> None:
+def test_the_new_revision_is_promoted_then_gets_the_traffic_and_only_then_is_the_old_one_drained() -> None:
     cluster, first = serving()
     cluster.change_spec("ModelDeployment", "digits", {"source": source("two")})
     pass_once(cluster)
@@ -129,8 +129,9 @@ def test_what_is_wanted_is_written_before_what_is_taken_away() -> None:
     load(cluster, "triton-a", second)
     assert keys(pass_once(cluster))[:2] == [
         f"apply ControllerRevision tenant-acme/digits-{second}",
-        f"apply ControllerRevision tenant-acme/digits-{first}",
+        "apply status of ModelDeployment tenant-acme/digits",
     ]
+    assert keys(pass_once(cluster)) == [f"apply ControllerRevision tenant-acme/digits-{first}"]
 
 
 def test_a_failed_load_keeps_the_old_revision_serving() -> None:

@@ -1,0 +1,36 @@
+"""How a model's traffic moves from one revision to the next: ``spec.rollout``.
+
+Separate from the resource because it makes no revision, and because people and automatons set its parts apart.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from moorage_crds.schema import Schema
+
+ROLLOUT_RULES: list[JsonValue] = [
+    {
+        "rule": "!has(self.canary) || self.strategy == 'Overlap'",
+        "message": "spec.rollout.canary needs strategy Overlap: Recreate never holds two revisions",
+    },
+]
+"""CEL rules of ``Rollout`` that its field types cannot say."""
+
+
+class Canary(Schema):
+    """A trial of the new revision on a part of the requests."""
+
+    weight: Annotated[int, Field(ge=1, le=99)]
+    """Share of the requests that the new revision gets until it is promoted, in percent."""
+
+
+class Rollout(Schema):
+    """How traffic moves to a new revision."""
+
+    strategy: Literal["Overlap", "Recreate"] = "Overlap"
+    """``Overlap`` loads the new revision beside the old one; ``Recreate`` unloads the old one first."""
+    canary: Canary | None = None
+    """Trial on a part of the requests; absent means that a revision serves as soon as it is loaded everywhere."""

@@ -1,0 +1,109 @@
+"""How a model's traffic moves on a real API server, with this test in the part of agent, endpoints and people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moorage_crds import labels, names
+from tests.integration.operator.plane import Manifest, Plane, child, path_of, tenant
+from tests.integration.operator.test_model import MODEL, REVISIONS, model, ready_pod
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def hold(plane: Plane, tenant_name: str, *revisions: str) -> None:
+    """Say as the pod's agent that it holds these revisions and no others."""
+    held = [{"name": one, "state": "Loaded"} for one in revisions]
+    replica = {"pod": "triton-0", "podUID": "u-1", "revisions": held, "lastChangeTime": "2030-01-01T00:00:00Z"}
+    said = {**child(*MODEL, tenant_name, "m"), "status": {"replicas": [replica]}}
+    answer = plane.kube.apply(said, manager=names.agent_field_manager("triton-0"), subresource="status")
+    assert answer.is_success, answer.text
+
+
+def told(plane: Plane, tenant_name: str) -> dict[str, str | None]:
+    """Return what agents are told of each revision, by hash."""
+    answer = plane.kube.request("GET", REVISIONS.format(tenant_name), params={"labelSelector": labels.MODEL})
+    items = [one["metadata"] for one in answer.json()["items"]]
+    return {one["name"].rpartition("-")[2]: one.get("annotations", {}).get(labels.INTENT) for one in items}
+
+
+def traffic(plane: Plane, tenant_name: str) -> dict[str, int]:
+    found = plane.read(child(*MODEL, tenant_name, "m")) or {}
+    return {one["revision"]: one["weight"] for one in found.get("status", {}).get("traffic", [])}
+
+
+def serving(plane: Plane, tenant_name: str, **rollout: Any) -> tuple[Manifest, str]:
+    """Let a model serve its first revision; returns the model and the revision's hash."""
+    plane.apply(tenant(tenant_name))
+    plane.wait(lambda: plane.read(child("apps/v1", "StatefulSet", tenant_name, "weaviate")), "the tenant")
+    made = model(tenant_name, "m")
+    made["spec"]["rollout"] = rollout
+    plane.apply(made)
+    plane.wait(lambda: told(plane, tenant_name), "the revision")
+    (first,) = told(plane, tenant_name)
+    plane.apply(ready_pod(tenant_name, "u-1"))
+    hold(plane, tenant_name, first)
+    plane.wait(lambda: traffic(plane, tenant_name) == {first: 100}, "the traffic", seconds=5)
+    return made, first
+
+
+def change(plane: Plane, made: Manifest, tenant_name: str, content: str) -> str:
+    """Change the model as a person does and return the new revision's hash."""
+    before = set(told(plane, tenant_name))
+    plane.kube.merge(made, {"spec": {"source": {"inline": {"files": {"1/model.onnx": content}}}}})
+    plane.wait(lambda: set(told(plane, tenant_name)) - before, "the new revision", seconds=5)
+    (new,) = set(told(plane, tenant_name)) - before
+    return new
+
+
+def written(plane: Plane, since: int, tenant_name: str) -> list[str]:
+    """Return what the operator wrote for the tenant, the Tenant's own status apart, in order."""
+    found = [one for one in plane.writes(since, tenant_name) if one.resource != "tenants"]
+    return [f"{one.name}/{one.subresource}".rstrip("/") for one in found]
+
+
+def test_a_canary_is_written_once_and_comes_back_when_its_status_is_cleared(plane: Plane) -> None:
+    made, first = serving(plane, "canary", canary={"weight": 10})
+    second = change(plane, made, "canary", "y")
+    plane.settle()
+    mark = plane.mark()
+    hold(plane, "canary", first, second)
+    plane.wait(lambda: traffic(plane, "canary") == {first: 90, second: 10}, "the canary", seconds=5)
+    plane.settle()
+    assert written(plane, mark, "canary") == [f"m-{second}", "m/status"]
+    assert plane.condition(made, "Ready") == ("True", "CanaryServing")
+    live = plane.read(made)
+    assert live
+    answer = plane.kube.request("PUT", path_of(made, subresource="status"), json={**live, "status": {}})
+    assert answer.is_success, answer.text
+    plane.wait(lambda: traffic(plane, "canary") == {first: 90, second: 10}, "the same traffic", seconds=5)
+
+
+def test_traffic_moves_before_the_old_revision_drains(plane: Plane) -> None:
+    made, first = serving(plane, "overlap")
+    second = change(plane, made, "overlap", "y")
+    plane.settle()
+    mark = plane.mark()
+    hold(plane, "overlap", first, second)
+    plane.wait(lambda: told(plane, "overlap") == {first: "Draining", second: "Wanted"}, "the drain", seconds=5)
+    assert traffic(plane, "overlap") == {second: 100}
+    plane.wait(lambda: told(plane, "overlap") == {first: None, second: "Wanted"}, "the end of the drain")
+    plane.settle()
+    assert written(plane, mark, "overlap") == [f"m-{second}", "m/status", f"m-{first}", f"m-{first}"]
+
+
+def test_recreate_never_tells_agents_to_hold_two_revisions(plane: Plane) -> None:
+    made, first = serving(plane, "recreate", strategy="Recreate")
+    second = change(plane, made, "recreate", "y")
+    plane.wait(lambda: told(plane, "recreate") == {first: "Draining", second: None}, "the drain", seconds=5)
+    assert traffic(plane, "recreate") == {}
+    plane.wait(lambda: told(plane, "recreate") == {first: None, second: None}, "the end of the drain")
+    plane.settle()
+    assert told(plane, "recreate") == {first: None, second: None}
+    assert plane.condition(made, "Ready") == ("False", "Replacing")
+    hold(plane, "recreate")
+    plane.wait(lambda: told(plane, "recreate") == {first: None, second: "Wanted"}, "the new revision", seconds=5)
+    hold(plane, "recreate", second)
+    plane.wait(lambda: traffic(plane, "recreate") == {second: 100}, "the traffic", seconds=5)
