@@ -41,6 +41,13 @@ REASONS: Final = {
     "NoReadyReplicas": "No Triton pod is ready to hold the model.",
     "Loading": "Replicas are fetching or loading the revision.",
     "FetchFailed": "A replica could not fetch the source.",
+    "AddressRefused": "The source leads to an address that a tenant's source may not reach.",
+    "SourceUnreachable": "The source's server does not resolve, connect, prove its name or deliver in time.",
+    "SourceNotFound": "There is nothing where the source points to.",
+    "ChecksumMismatch": "The source answers other bytes than spec.source.sha256 promises.",
+    "CredentialsDenied": "The source's server refused the credentials, or wants some.",
+    "SourceInvalid": "The source's archive or folder is damaged, hostile or beyond a bound.",
+    "StorageFull": "The model store has no room for the files.",
     "LoadFailed": "Triton refused the model; the message is Triton's own.",
     "Loaded": "Every ready replica serves the revision.",
 }

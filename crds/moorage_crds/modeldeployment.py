@@ -139,6 +139,8 @@ class ReplicaRevision(Schema):
     """Revision hash, 8 hex digits."""
     state: Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "Unloading"]
     """Where the replica stands with it."""
+    reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)] | None = None
+    """Why it failed, in one word, where that is more than ``state`` says."""
     message: Annotated[str, Field(max_length=4096)] | None = None
     """Why it failed, in the fetcher's or Triton's own words."""
 
