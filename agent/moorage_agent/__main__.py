@@ -27,6 +27,7 @@ from moorage_agent.sources import INLINE, Sources
 from moorage_agent.sources.addresses import AddressRules
 from moorage_agent.sources.https import Https
 from moorage_agent.sources.inline import Inline
+from moorage_agent.sources.outside import Outside
 from moorage_agent.sync import Sync
 from moorage_agent.triton import Triton
 from moorage_agent.watch import RevisionWatch
@@ -94,7 +95,8 @@ def _triton(found: Settings) -> Triton:
 
 def _sources(found: Settings) -> Sources:
     rules = AddressRules(allowed=found.allowed, denied=found.denied)
-    return Sources({INLINE: Inline(), "https": Https(rules, ssl.create_default_context())})
+    outside = Outside(rules, ssl.create_default_context())
+    return Sources({INLINE: Inline(), "https": Https(outside)})
 
 
 def _timestamp() -> str:

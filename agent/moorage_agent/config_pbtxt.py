@@ -1,4 +1,4 @@
-"""Write a revision's ``config.pbtxt``: generated from the spec, or the source's own with name and stamp set.
+"""Write a revision's ``config.pbtxt``: the source's own, under ``spec.config.raw``, under the spec's fields.
 
 Separate because it decides what Triton runs: the configuration may not name another backend than the spec, which
 is what the operator judges a tenant's right to run code by. Protobuf's own parser and writer do the text, so no
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format  # type: ignore[import-untyped] # protobuf ships no types
 
+from moorage_agent import config_spec
 from moorage_agent.errors import ModelFilesError
 from moorage_agent.protobufs import model_config_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from moorage_agent.revisions import Revision
-    from moorage_crds.modeldeployment import Config, Tensor
+    from moorage_crds.modelconfig import Config
 
 STAMP = "revision"
 """Key in the configuration's ``parameters`` whose value is the revision hash."""
@@ -27,38 +26,55 @@ STAMP = "revision"
 PYTHON = "python"
 """The one backend whose models are code."""
 
+ENSEMBLE = "ensemble"
+"""No backend of Triton's but its word for a pipeline of other models, which it calls a platform."""
+
+_PARAMETERS = "parameters"
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def generated(revision: Revision, backend: str, config: Config) -> str:
-    """Return a configuration made of the spec alone; what it leaves out, Triton completes from the model."""
-    message = model_config_pb2.ModelConfig(max_batch_size=config.max_batch_size)
-    _add(message.input, config.inputs)
-    _add(message.output, config.outputs)
-    return _stamped(message, revision, backend)
+def written(revision: Revision, backend: str, config: Config, own: str | None = None) -> str:
+    """Return the configuration with name, backend and stamp set; raises ModelFilesError.
 
-
-def adopted(text: str, revision: Revision, backend: str) -> str:
-    """Return the source's own configuration with name, backend and stamp set; raises ModelFilesError."""
-    try:
-        message = text_format.Parse(text, model_config_pb2.ModelConfig())
-    except text_format.ParseError as error:
-        raise ModelFilesError(f"config.pbtxt: {error}") from error
+    ``own`` is the source's. What nobody says, Triton completes from the model.
+    """
+    message = model_config_pb2.ModelConfig()
+    for name, text in (("config.pbtxt", own), ("spec.config.raw", config.raw)):
+        if text:
+            _overlay(message, _parsed(text, name))
+    _overlay(message, config_spec.message(config))
     _check_backend(message, backend)
+    _check_batching(message)
     _check_steps(message)
     return _stamped(message, revision, backend)
 
 
+def _parsed(text: str, name: str) -> Any:
+    try:
+        return text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as error:
+        raise ModelFilesError(f"{name}: {error}") from error
+
+
+def _overlay(base: Any, top: Any) -> None:
+    """Let each field that ``top`` sets replace that of ``base``; parameters are joined by key.
+
+    Protobuf's own merge would append lists: the inputs of the spec would follow those of the source.
+    """
+    for field, _ in top.ListFields():
+        if field.name != _PARAMETERS:
+            base.ClearField(field.name)
+    base.MergeFrom(top)
+
+
 def _stamped(message: Any, revision: Revision, backend: str) -> str:
     message.name = revision.triton_name
-    message.backend = backend
+    is_ensemble = backend == ENSEMBLE
+    message.backend = "" if is_ensemble else backend
+    if is_ensemble:
+        message.platform = ENSEMBLE
     message.parameters[STAMP].string_value = revision.hash
     return str(text_format.MessageToString(message))
-
-
-def _add(field: Any, tensors: Iterable[Tensor]) -> None:
-    for tensor in tensors:
-        field.add(name=tensor.name, data_type=model_config_pb2.DataType.Value(tensor.data_type), dims=tensor.dims)
 
 
 def _check_backend(message: Any, backend: str) -> None:
@@ -68,8 +84,16 @@ def _check_backend(message: Any, backend: str) -> None:
         raise ModelFilesError(f"config.pbtxt names platform {message.platform!r}; the spec names {backend!r}")
     if backend == PYTHON:
         return
-    if message.runtime or message.model_operations.op_library_filename:
+    if message.runtime or message.model_operations.op_library_filename or message.model_repository_agents.agents:
         raise ModelFilesError("config.pbtxt brings libraries of its own, which only backend python may")
+
+
+def _check_batching(message: Any) -> None:
+    """Say what Triton would only write into its log: it answers nothing but that it could not read the file."""
+    sizes = (message.dynamic_batching.preferred_batch_size, message.sequence_batching.oldest.preferred_batch_size)
+    preferred = max((size for each in sizes for size in each), default=0)
+    if preferred > message.max_batch_size:
+        raise ModelFilesError(f"preferred batch size {preferred} exceeds the maximum, {message.max_batch_size}")
 
 
 def _check_steps(message: Any) -> None:

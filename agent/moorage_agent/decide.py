@@ -187,12 +187,12 @@ def state(revision: Revision, seen: Seen, memory: Memory, now: float) -> Replica
     if revision.intent == labels.DRAINING:
         return None
     if failure := failure_of(revision, memory):
-        return _report(revision, failure.state, failure.message[:_MAX_MESSAGE])
+        return _report(revision, failure.state, failure.message[:_MAX_MESSAGE], failure.reason)
     return _report(revision, "Loading" if name in seen.disk.staged | seen.disk.placed else "Fetching")
 
 
-def _report(revision: Revision, word: State, message: str | None = None) -> ReplicaRevision:
-    return ReplicaRevision(name=revision.hash, state=word, message=message)
+def _report(revision: Revision, word: State, message: str | None = None, reason: str | None = None) -> ReplicaRevision:
+    return ReplicaRevision(name=revision.hash, state=word, reason=reason, message=message)
 
 
 def is_startable(desired: Mapping[str, Revision], seen: Seen, memory: Memory, *, patient: bool) -> bool:

@@ -11,12 +11,57 @@ class FetchError(MoorageError):
     """The source could not be fetched; it is retried with back-off. The message is fit for status."""
 
     code: ClassVar[str] = "fetch-failed"
+    reason: ClassVar[str] = "FetchFailed"
+    """What status calls it, one of ``moorage_crds.conditions.REASONS``."""
 
 
 class AddressRefusedError(FetchError):
     """The source, or where it redirects to, is not a place that a tenant's source may lead to."""
 
     code = "address-refused"
+    reason = "AddressRefused"
+
+
+class UnreachableError(FetchError):
+    """The source's server does not resolve, connect, prove its name or deliver in time."""
+
+    code = "source-unreachable"
+    reason = "SourceUnreachable"
+
+
+class SourceMissingError(FetchError):
+    """There is nothing where the source points to."""
+
+    code = "source-not-found"
+    reason = "SourceNotFound"
+
+
+class DeniedError(FetchError):
+    """The source's server refused the credentials, or wants some."""
+
+    code = "credentials-denied"
+    reason = "CredentialsDenied"
+
+
+class ChecksumError(FetchError):
+    """The source is another than the spec promises."""
+
+    code = "checksum-mismatch"
+    reason = "ChecksumMismatch"
+
+
+class SourceInvalidError(FetchError):
+    """The source's archive or folder is damaged, hostile or beyond a bound."""
+
+    code = "source-invalid"
+    reason = "SourceInvalid"
+
+
+class NoRoomError(FetchError):
+    """The model store has no room for the source."""
+
+    code = "storage-full"
+    reason = "StorageFull"
 
 
 class ModelFilesError(InvalidInputError):

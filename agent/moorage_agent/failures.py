@@ -6,8 +6,12 @@ being asked again, and a model that takes Triton down with it.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from moorage_agent.errors import FetchError, NoRoomError, SourceInvalidError
+from moorage_crds.errors import UnsafePathError
 
 FailureState = Literal["FetchFailed", "LoadFailed"]
 
@@ -39,6 +43,18 @@ class Failure:
     """Failures of this kind in a row."""
     crashes: int = 0
     """How often Triton went away while loading it."""
+    reason: str | None = None
+    """More exact than ``state``, one of ``moorage_crds.conditions.REASONS``; None where there is nothing to add."""
+
+
+def reason_of(error: Exception) -> str | None:
+    """Return the more exact reason of a failed fetch, None where ``FetchFailed`` says it all."""
+    if isinstance(error, FetchError):
+        return None if error.reason == FETCH_FAILED else error.reason
+    if isinstance(error, UnsafePathError):
+        return SourceInvalidError.reason
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return NoRoomError.reason if is_full else None
 
 
 def failed(
@@ -49,6 +65,7 @@ def failed(
     now: float,
     *,
     crashed: bool = False,
+    reason: str | None = None,
 ) -> Failure:
     """Return the failure that follows the previous one of the same revision."""
     if previous is None or previous.version != version:
@@ -60,4 +77,4 @@ def failed(
     delay = min(first * 2 ** (count - 1), longest)
     if crashed:
         delay = _AFTER_CRASH if crashes == 1 else _NEVER
-    return Failure(version, state, message, now + delay, count, crashes)
+    return Failure(version, state, message, now + delay, count, crashes, reason)

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from moorage_agent import config_pbtxt, layout
 from moorage_agent.errors import FetchError, ModelFilesError
 from moorage_agent.sources.budget import Budget
-from moorage_crds.modeldeployment import Config, Source
+from moorage_crds.modelconfig import Config
+from moorage_crds.modeldeployment import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +61,10 @@ def _finish(revision: Revision, folder: Path, backend: str, config: Config) -> N
 
 def _configuration(revision: Revision, path: Path, backend: str, config: Config) -> str:
     if not path.exists():
-        return config_pbtxt.generated(revision, backend, config)
+        return config_pbtxt.written(revision, backend, config)
     if not path.is_file() or path.stat().st_size > _MAX_CONFIG:
         raise ModelFilesError(f"{layout.CONFIG} is no file or larger than 1 MiB")
     try:
-        return config_pbtxt.adopted(path.read_text(encoding="utf-8"), revision, backend)
+        return config_pbtxt.written(revision, backend, config, path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise ModelFilesError(f"{layout.CONFIG} is not UTF-8 text") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from moorage_agent import decide
 from moorage_agent.decide import Memory, Seen, Step
 from moorage_agent.errors import TritonLostError, TritonRefusedError, TritonUnavailableError
-from moorage_agent.failures import FETCH_FAILED, LOAD_FAILED, Failure, FailureState, failed
+from moorage_agent.failures import FETCH_FAILED, LOAD_FAILED, Failure, FailureState, failed, reason_of
 from moorage_agent.staging import stage
 from moorage_crds import labels
 from moorage_crds.errors import MoorageError
@@ -263,8 +263,11 @@ class Sync:
             return
         word: FailureState = LOAD_FAILED if step is Step.LOAD else FETCH_FAILED
         message = str(error) if known else f"unexpected {type(error).__name__}"
+        reason = reason_of(error) if step is Step.FETCH else None
         previous = self._failures.get(name)
-        self._failures[name] = failed(previous, revision.version, word, message, self._clock(), crashed=crashed)
+        self._failures[name] = failed(
+            previous, revision.version, word, message, self._clock(), crashed=crashed, reason=reason
+        )
 
     async def _wake_when_lost(self) -> None:
         while True:

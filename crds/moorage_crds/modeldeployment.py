@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
+from moorage_crds.modelconfig import CONFIG_RULES, Config
 from moorage_crds.names import MODEL_NAME_MAX
 from moorage_crds.rollout import ROLLOUT_RULES, Rollout
 from moorage_crds.schema import DNS_LABEL, Condition, Schema
@@ -15,22 +16,6 @@ INLINE_BYTES_MAX = 128 * 1024
 """Total of an inline source; above about 256 KiB client-side apply fails on its own annotation."""
 
 _SHA256 = r"^[0-9a-f]{64}$"
-_DataType = Literal[
-    "TYPE_BOOL",
-    "TYPE_UINT8",
-    "TYPE_UINT16",
-    "TYPE_UINT32",
-    "TYPE_UINT64",
-    "TYPE_INT8",
-    "TYPE_INT16",
-    "TYPE_INT32",
-    "TYPE_INT64",
-    "TYPE_FP16",
-    "TYPE_FP32",
-    "TYPE_FP64",
-    "TYPE_STRING",
-    "TYPE_BF16",
-]
 
 
 _PATH_STAYS_INSIDE = (
@@ -80,28 +65,6 @@ class Source(Schema):
     """SHA-256 of what ``uri`` answers, hex; required with ``uri``."""
 
 
-class Tensor(Schema):
-    """An input or output of the model."""
-
-    name: Annotated[str, Field(min_length=1, max_length=128)]
-    """Tensor name."""
-    data_type: _DataType
-    """Element type, in Triton's words."""
-    dims: Annotated[list[Annotated[int, Field(ge=-1)]], Field(max_length=8)]
-    """Shape without the batch dimension; -1 is any size."""
-
-
-class Config(Schema):
-    """What becomes the model's ``config.pbtxt``."""
-
-    max_batch_size: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Largest batch; 0 means that the model has no batch dimension."""
-    inputs: list[Tensor] = Field(default=[], max_length=64)
-    """Input tensors."""
-    outputs: list[Tensor] = Field(default=[], max_length=64)
-    """Output tensors."""
-
-
 class ModelDeploymentSpec(Schema):
     """What the model shall be."""
 
@@ -109,7 +72,7 @@ class ModelDeploymentSpec(Schema):
     """Where the model's files come from."""
     backend: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)] = "python"
     """Triton backend that runs the model, such as ``onnxruntime`` or ``python``."""
-    config: Config = Config()
+    config: Annotated[Config, Field(json_schema_extra={"x-kubernetes-validations": CONFIG_RULES})] = Config()
     """What becomes the model's ``config.pbtxt``."""
     rollout: Annotated[Rollout, Field(json_schema_extra={"x-kubernetes-validations": ROLLOUT_RULES})] = Rollout()
     """How traffic moves to a new revision; makes no revision itself."""
@@ -179,6 +142,8 @@ class ReplicaRevision(Schema):
     """Revision hash, 8 hex digits."""
     state: Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "Unloading"]
     """Where the replica stands with it."""
+    reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)] | None = None
+    """Why it failed, in one word, where that is more than ``state`` says."""
     message: Annotated[str, Field(max_length=4096)] | None = None
     """Why it failed, in the fetcher's or Triton's own words."""
 

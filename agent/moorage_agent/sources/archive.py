@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from typing_extensions import override
 
-from moorage_agent.errors import FetchError
+from moorage_agent.errors import SourceInvalidError
 from moorage_agent.sources.paths import safe_path
 from moorage_crds.errors import UnsafePathError
 
@@ -62,9 +62,9 @@ def unpack(kind: Kind, path: Path, into: Path, budget: Budget) -> None:
         else:
             _unpack_tar(path, into, budget, zipped=kind == "tar.gz")
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, EOFError, ValueError) as error:
-        raise FetchError(f"the archive is damaged or no {kind}: {error}") from error
+        raise SourceInvalidError(f"the archive is damaged or no {kind}: {error}") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise FetchError("the archive names one path twice, or a file as a folder") from error
+        raise SourceInvalidError("the archive names one path twice, or a file as a folder") from error
 
 
 def _kind_of_bytes(path: Path) -> Kind | None:
@@ -86,7 +86,7 @@ class _Bounded(io.BufferedIOBase):
     @override
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= _MAX_HEADER:
-            raise FetchError("the archive holds a header larger than 1 MiB")
+            raise SourceInvalidError("the archive holds a header larger than 1 MiB")
         return self._file.read(size)
 
     @override
@@ -138,7 +138,7 @@ def _check_member(member: zipfile.ZipInfo) -> None:
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UnsafePathError(f"{member.filename!r} is a link or a device; expected files and folders")
     if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise FetchError(f"{member.filename!r} is encrypted or packed by another method than deflate")
+        raise SourceInvalidError(f"{member.filename!r} is encrypted or packed by another method than deflate")
 
 
 def _check_directory(path: Path) -> None:
@@ -154,7 +154,7 @@ def _check_directory(path: Path) -> None:
     if at >= _LOCATOR and tail[at - _LOCATOR :].startswith(b"PK\x06\x07"):
         size = _directory64(tail, at - _LOCATOR, end - len(tail))
     if size > _MAX_DIRECTORY:
-        raise FetchError("the archive's list of files is larger than 8 MiB")
+        raise SourceInvalidError("the archive's list of files is larger than 8 MiB")
 
 
 def _directory64(tail: bytes, locator: int, tail_at: int) -> int:

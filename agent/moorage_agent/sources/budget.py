@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from moorage_agent.errors import FetchError
+from moorage_agent.errors import FetchError, NoRoomError, SourceInvalidError
 
 MAX_FILES = 10_000
 """Files and folders of one revision; far above any real model, far below what would exhaust inodes."""
@@ -34,6 +34,6 @@ class Budget:
         if self.cancelled:
             raise FetchError("the fetch was given up")
         if self.bytes_left < 0:
-            raise FetchError("the source is larger than the room left in the model store")
+            raise NoRoomError("the source is larger than the room left in the model store")
         if self.files_left < 0:
-            raise FetchError(f"the source holds more than {MAX_FILES} files and folders")
+            raise SourceInvalidError(f"the source holds more than {MAX_FILES} files and folders")

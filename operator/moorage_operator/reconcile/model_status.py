@@ -71,7 +71,7 @@ def ready(standing: Standing) -> Verdict:
         return Verdict(words.READY, "False", standing.refusal.reason, standing.refusal.message)
     failed = failures(standing.target)
     if failed:
-        return Verdict(words.READY, "False", failed[0].state, f"{failed[0].pod}: {failed[0].message}")
+        return Verdict(words.READY, "False", failed[0].reason, f"{failed[0].pod}: {failed[0].message}")
     if standing.rollout.is_replacing:
         return Verdict(words.READY, "False", "Replacing", words.REASONS["Replacing"])
     if not standing.target:
@@ -146,7 +146,7 @@ def _model_status(standing: Standing) -> dict[str, Any]:
 
 def _failure_info(report: Report, revision: Revision) -> Mapping[str, str]:
     return {
-        "reason": report.state,
+        "reason": report.reason,
         "message": report.message,
         "modelRevisionName": revision.hash,
         "location": report.pod,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from moorage_crds.conditions import REASONS
 from moorage_operator.reconcile import times
 from moorage_operator.reconcile.actions import RemoveReplicaEntries
 from moorage_operator.reconcile.world import Manifest, World
@@ -30,6 +31,8 @@ class Report:
     state: str
     """One of ReplicaRevision's states, or ``Pending`` when the pod says nothing."""
     message: str
+    reason: str = ""
+    """Why it failed, in one of ``REASONS``; the state where the agent has no closer word."""
 
 
 def ready_pods(world: World) -> frozenset[str]:
@@ -66,7 +69,13 @@ def _report(entry: Mapping[str, Any] | None, revision: str, uid: str) -> Report:
     if entry is None:
         return Report(uid, "Pending", "")
     found = next((item for item in entry.get("revisions") or () if item["name"] == revision), {"state": "Pending"})
-    return Report(entry["pod"], found["state"], found.get("message") or "")
+    return Report(entry["pod"], found["state"], found.get("message") or "", _reason(found))
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    """Return the agent's reason, or its state where that is unknown here: agents may be newer than the operator."""
+    reason = found.get("reason") or ""
+    return reason if reason in REASONS else str(found["state"])
 
 
 def held(model: Manifest, ready: frozenset[str]) -> frozenset[str]:

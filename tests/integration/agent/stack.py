@@ -234,6 +234,20 @@ class Stack:
             found = json.loads(await answer.text())
             return answer.status, found["outputs"][0]["data"][0] if answer.ok else found["error"]
 
+    async def ask(self, path: str, body: Any = None) -> tuple[int, str]:
+        """Send a request below ``/v2/models/`` with the tenant's key; return status and text."""
+        url = f"http://127.0.0.1:{self.triton.ports[0]}/v2/models/{path}"
+        method = "GET" if body is None else "POST"
+        async with self.client.request(method, url, json=body, headers={names.INFERENCE_HEADER: INFERENCE_KEY}) as said:
+            return said.status, await said.text()
+
+    async def served_config(self, name: str) -> dict[str, Any]:
+        """Return the configuration that Triton serves a model with."""
+        status, text = await self.ask(f"{name}/config")
+        assert status == web.HTTPOk.status_code, text
+        found: dict[str, Any] = json.loads(text)
+        return found
+
     async def until_answers(self, name: str) -> float:
         """Wait until a model answers; return the seconds it took."""
         started = time.monotonic()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from moorage_crds import API_VERSION
+from moorage_crds.modelconfig import RAW_MAX
 from moorage_crds.modeldeployment import INLINE_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -67,9 +68,74 @@ REFUSED = {
         "needs strategy Overlap",
     ),
     "an unknown strategy": (_model(source=_INLINE, rollout={"strategy": "BlueGreen"}), "spec.rollout.strategy"),
+    "two ways of scheduling": (
+        _model(source=_INLINE, config={"dynamicBatching": {}, "sequenceBatching": {}}),
+        "at most one of spec.config.dynamicBatching and spec.config.sequenceBatching",
+    ),
+    "a batch larger than the largest": (
+        _model(source=_INLINE, config={"maxBatchSize": 4, "dynamicBatching": {"preferredBatchSizes": [8]}}),
+        "must not exceed spec.config.maxBatchSize",
+    ),
+    "a delay without a unit": (
+        _model(source=_INLINE, config={"dynamicBatching": {"maxQueueDelay": "100"}}),
+        "spec.config.dynamicBatching.maxQueueDelay",
+    ),
+    "a group of GPUs on the CPU": (
+        _model(source=_INLINE, config={"instanceGroups": [{"kind": "KIND_CPU", "gpus": [0]}]}),
+        "go with KIND_GPU or KIND_AUTO",
+    ),
+    "an empty group": (_model(source=_INLINE, config={"instanceGroups": [{"count": 0}]}), "count"),
+    "candidates of direct sequences": (
+        _model(source=_INLINE, config={"sequenceBatching": {"maxCandidateSequences": 2}}),
+        "go with strategy Oldest",
+    ),
+    "a sequence's start as a long number": (
+        _model(
+            source=_INLINE,
+            config={
+                "sequenceBatching": {
+                    "controls": [{"name": "S", "kind": "CONTROL_SEQUENCE_START", "dataType": "TYPE_INT64"}]
+                }
+            },
+        ),
+        "must be TYPE_BOOL, TYPE_INT32 or TYPE_FP32",
+    ),
+    "the stamp as a parameter": (
+        _model(source=_INLINE, config={"parameters": {"revision": "x"}}),
+        "must not hold 'revision'",
+    ),
+    "raw beyond its bound": (_model(source=_INLINE, config={"raw": "#" * (RAW_MAX + 1)}), "spec.config.raw"),
 }
 
 TAKEN = {
+    "a model with everything said": _model(
+        source=_INLINE,
+        config={
+            "maxBatchSize": 8,
+            "instanceGroups": [{"count": 2, "kind": "KIND_GPU", "gpus": [0, 1]}],
+            "sequenceBatching": {
+                "strategy": "Oldest",
+                "maxIdle": "5s",
+                "maxQueueDelay": "1ms",
+                "maxCandidateSequences": 3,
+                "preferredBatchSizes": [4],
+                "controls": [
+                    {"name": "S", "kind": "CONTROL_SEQUENCE_START"},
+                    {"name": "I", "kind": "CONTROL_SEQUENCE_CORRID", "dataType": "TYPE_UINT64"},
+                ],
+            },
+            "decoupled": True,
+            "parameters": {"a": "b"},
+            "raw": "# nothing",
+        },
+    ),
+    "a model with batches": _model(
+        source=_INLINE,
+        config={"maxBatchSize": 8, "dynamicBatching": {"preferredBatchSizes": [4, 8], "maxQueueDelay": "100us"}},
+    ),
+    "preferred batches of a config.pbtxt's largest": _model(
+        source=_INLINE, config={"dynamicBatching": {"preferredBatchSizes": [8]}}
+    ),
     "a tenant of defaults": _tenant(),
     "a tenant's name of 40 characters": _tenant("a" * 40),
     "an inline model": _model(source=_INLINE),

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped] # protobuf ships no types
 
-from moorage_agent.config_pbtxt import adopted, generated
+from moorage_agent.config_pbtxt import written
 from moorage_agent.errors import ModelFilesError
 from moorage_agent.protobufs import model_config_pb2
-from moorage_crds.modeldeployment import Config
+from moorage_crds.modelconfig import Config
 from tests.unit.moorage_agent.build import revision
 
 A = revision("a")
@@ -19,7 +19,7 @@ def parsed(text: str) -> Any:
 
 
 def test_a_generated_configuration_carries_name_backend_and_stamp() -> None:
-    found = parsed(generated(A, "onnxruntime", Config()))
+    found = parsed(written(A, "onnxruntime", Config()))
     assert (found.name, found.backend) == (A.triton_name, "onnxruntime")
     assert found.parameters["revision"].string_value == A.hash
 
@@ -32,7 +32,7 @@ def test_a_generated_configuration_carries_the_specs_tensors() -> None:
             "outputs": [{"name": "Y", "dataType": "TYPE_STRING", "dims": [1]}],
         }
     )
-    found = parsed(generated(A, "python", config))
+    found = parsed(written(A, "python", config))
     assert found.max_batch_size == 8
     assert [(each.name, each.data_type, list(each.dims)) for each in found.input] == [
         ("X", model_config_pb2.TYPE_FP32, [-1, 3])
@@ -45,7 +45,7 @@ def test_a_generated_configuration_carries_the_specs_tensors() -> None:
 def test_a_tensors_name_cannot_leave_its_field() -> None:
     name = 'X" } ] backend: "python'
     config = Config.model_validate({"inputs": [{"name": name, "dataType": "TYPE_FP32", "dims": [1]}]})
-    found = parsed(generated(A, "onnxruntime", config))
+    found = parsed(written(A, "onnxruntime", config))
     assert (found.input[0].name, found.backend) == (name, "onnxruntime")
 
 
@@ -53,7 +53,7 @@ def test_a_sources_own_configuration_is_kept_but_for_name_and_stamp() -> None:
     own = (
         'name: "mine" max_batch_size: 4 dynamic_batching {} parameters { key: "revision" value { string_value: "x" } }'
     )
-    found = parsed(adopted(own, A, "python"))
+    found = parsed(written(A, "python", Config(), own))
     assert (found.name, found.max_batch_size, found.HasField("dynamic_batching")) == (A.triton_name, 4, True)
     assert found.parameters["revision"].string_value == A.hash
 
@@ -67,12 +67,15 @@ def test_a_sources_own_configuration_is_kept_but_for_name_and_stamp() -> None:
         ('platform: "tensorrt_plan"', "onnxruntime", "names platform"),
         ('runtime: "libevil.so"', "onnxruntime", "libraries"),
         ('model_operations { op_library_filename: "evil.so" }', "onnxruntime", "libraries"),
+        ('model_repository_agents { agents { name: "evil" } }', "onnxruntime", "libraries"),
+        ("max_batch_size: 4 dynamic_batching { preferred_batch_size: 8 }", "python", "preferred batch size 8 exceeds"),
+        ("max_batch_size: 4 sequence_batching { oldest { preferred_batch_size: 8 } }", "python", "size 8 exceeds"),
         ('ensemble_scheduling { step { model_name: "../../x" } }', "ensemble", "ensemble step"),
     ],
 )
 def test_a_configuration_that_is_wrong_or_reaches_out_is_refused(own: str, backend: str, message: str) -> None:
     with pytest.raises(ModelFilesError, match=message):
-        adopted(own, A, backend)
+        written(A, backend, Config(), own)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +87,133 @@ def test_a_configuration_that_is_wrong_or_reaches_out_is_refused(own: str, backe
     ],
 )
 def test_a_configuration_of_the_specs_backend_is_accepted(own: str, backend: str) -> None:
-    assert parsed(adopted(own, A, backend)).backend == backend
+    assert parsed(written(A, backend, Config(), own)).backend == ("" if backend == "ensemble" else backend)
+
+
+FIELDS: dict[str, tuple[dict[str, Any], str]] = {
+    "instance groups": (
+        {"instanceGroups": [{"count": 2, "kind": "KIND_CPU"}, {"kind": "KIND_GPU", "gpus": [1]}]},
+        "instance_group { count: 2 kind: KIND_CPU } instance_group { count: 1 kind: KIND_GPU gpus: 1 }",
+    ),
+    "dynamic batching with nothing said": ({"dynamicBatching": {}}, "dynamic_batching {}"),
+    "dynamic batching": (
+        {
+            "maxBatchSize": 8,
+            "dynamicBatching": {
+                "preferredBatchSizes": [4, 8],
+                "maxQueueDelay": "5ms",
+                "preserveOrdering": True,
+                "maxQueueSize": 9,
+                "queueTimeout": "2s",
+            },
+        },
+        """max_batch_size: 8 dynamic_batching {
+             preferred_batch_size: [4, 8] max_queue_delay_microseconds: 5000 preserve_ordering: true
+             default_queue_policy { max_queue_size: 9 default_timeout_microseconds: 2000000 }
+        }""",
+    ),
+    "direct sequences": (
+        {
+            "sequenceBatching": {
+                "maxIdle": "5s",
+                "maxQueueDelay": "7us",
+                "controls": [
+                    {"name": "START", "kind": "CONTROL_SEQUENCE_START"},
+                    {"name": "END", "kind": "CONTROL_SEQUENCE_END", "dataType": "TYPE_FP32"},
+                    {"name": "READY", "kind": "CONTROL_SEQUENCE_READY", "dataType": "TYPE_BOOL"},
+                    {"name": "ID", "kind": "CONTROL_SEQUENCE_CORRID", "dataType": "TYPE_UINT64"},
+                ],
+            }
+        },
+        """sequence_batching {
+             max_sequence_idle_microseconds: 5000000 direct { max_queue_delay_microseconds: 7 }
+             control_input { name: "START" control { kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] } }
+             control_input { name: "END" control { kind: CONTROL_SEQUENCE_END fp32_false_true: [0, 1] } }
+             control_input { name: "READY" control { kind: CONTROL_SEQUENCE_READY bool_false_true: [false, true] } }
+             control_input { name: "ID" control { kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 } }
+        }""",
+    ),
+    "oldest sequences": (
+        {
+            "maxBatchSize": 4,
+            "sequenceBatching": {
+                "strategy": "Oldest",
+                "maxCandidateSequences": 3,
+                "preferredBatchSizes": [4],
+                "maxQueueDelay": "1ms",
+            },
+        },
+        """max_batch_size: 4 sequence_batching {
+             oldest { max_candidate_sequences: 3 preferred_batch_size: 4 max_queue_delay_microseconds: 1000 }
+        }""",
+    ),
+    "decoupled": ({"decoupled": True}, "model_transaction_policy { decoupled: true }"),
+    "parameters": (
+        {"parameters": {"a": "b"}},
+        'parameters { key: "a" value { string_value: "b" } }',
+    ),
+    "raw": ({"raw": "optimization { priority: PRIORITY_MAX }"}, "optimization { priority: PRIORITY_MAX }"),
+}
+
+
+@pytest.mark.parametrize("case", FIELDS)
+def test_each_field_becomes_tritons_own(case: str) -> None:
+    spec, expected = FIELDS[case]
+    found = parsed(written(A, "python", Config.model_validate(spec)))
+    for said in ("name", "backend"):
+        found.ClearField(said)
+    del found.parameters["revision"]
+    assert found == parsed(expected)
+
+
+LAYERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "the spec's fields replace the source's": (
+        'max_batch_size: 2 input { name: "A" } output { name: "B" }',
+        {"inputs": [{"name": "X", "dataType": "TYPE_FP32", "dims": [1]}]},
+        'max_batch_size: 2 input { name: "X" data_type: TYPE_FP32 dims: 1 } output { name: "B" }',
+    ),
+    "raw replaces the source's": (
+        "max_batch_size: 2 instance_group { count: 3 }",
+        {"raw": "instance_group { count: 1 }"},
+        "max_batch_size: 2 instance_group { count: 1 }",
+    ),
+    "the spec's fields replace raw's": (
+        "",
+        {"raw": "max_batch_size: 2 dynamic_batching {}", "maxBatchSize": 4},
+        "max_batch_size: 4 dynamic_batching {}",
+    ),
+    "one way of scheduling replaces another": (
+        "sequence_batching {}",
+        {"dynamicBatching": {}},
+        "dynamic_batching {}",
+    ),
+    "parameters are joined": (
+        'parameters { key: "a" value { string_value: "1" } } parameters { key: "b" value { string_value: "1" } }',
+        {"parameters": {"b": "2"}},
+        'parameters { key: "a" value { string_value: "1" } } parameters { key: "b" value { string_value: "2" } }',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_what_stands_nearer_to_the_spec_wins_field_by_field(case: str) -> None:
+    own, spec, expected = LAYERS[case]
+    found = parsed(written(A, "python", Config.model_validate(spec), own))
+    for said in ("name", "backend"):
+        found.ClearField(said)
+    del found.parameters["revision"]
+    assert found == parsed(expected)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [("frobnicate: 3", "spec.config.raw: .*frobnicate"), ('backend: "python"', "names backend")],
+)
+def test_raw_obeys_the_same_rules(raw: str, message: str) -> None:
+    with pytest.raises(ModelFilesError, match=message):
+        written(A, "onnxruntime", Config(raw=raw))
+
+
+def test_an_ensemble_is_a_platform_to_triton() -> None:
+    found = parsed(written(A, "ensemble", Config()))
+    assert (found.platform, found.backend) == ("ensemble", "")

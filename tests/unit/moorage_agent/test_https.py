@@ -16,12 +16,25 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from typing_extensions import override
 
-from moorage_agent.errors import AddressRefusedError, FetchError
+from moorage_agent.errors import (
+    AddressRefusedError,
+    ChecksumError,
+    DeniedError,
+    FetchError,
+    NoRoomError,
+    SourceMissingError,
+    UnreachableError,
+)
+from moorage_agent.repository import Repository
+from moorage_agent.sources import Sources
 from moorage_agent.sources.addresses import AddressRules
 from moorage_agent.sources.budget import Budget
 from moorage_agent.sources.https import Https
+from moorage_agent.sources.outside import Outside
+from moorage_agent.staging import stage
 from moorage_crds.errors import UnsafePathError
 from moorage_crds.modeldeployment import Source
+from tests.unit.moorage_agent.build import revision, snapshot
 from tests.unit.moorage_agent.tls import Identity, serving
 
 if TYPE_CHECKING:
@@ -74,10 +87,12 @@ class Downloads:
         self.rules = LOOPBACK
         self.seconds = 10.0
 
+    def https(self) -> Https:
+        return Https(Outside(self.rules, self.identity.client(), lambda: self.names, self.seconds))
+
     async def fetch(self, path: str, content: bytes = FILE, *, host: str = HOST, room: int = 1 << 20) -> list[str]:
         source = Source(uri=f"https://{host}:{self.port}{path}", sha256=hashlib.sha256(content).hexdigest())
-        https = Https(self.rules, self.identity.client(), lambda: self.names, self.seconds)
-        await https.fetch(source, self.into, Budget(room))
+        await self.https().fetch(source, self.into, Budget(room))
         return sorted(str(each.relative_to(self.into)) for each in self.into.rglob("*") if each.is_file())
 
 
@@ -131,7 +146,7 @@ async def test_other_bytes_than_promised_are_refused_before_they_are_unpacked(
     identity: Identity, tmp_path: Path
 ) -> None:
     async with downloads(identity, tmp_path, {"/m.zip": answer(zipped())}) as server:
-        with pytest.raises(FetchError, match="expected SHA-256"):
+        with pytest.raises(ChecksumError, match="expected SHA-256"):
             await server.fetch("/m.zip", b"other")
         assert list(server.into.iterdir()) == []
 
@@ -169,7 +184,7 @@ async def test_the_name_is_used_for_tls_and_the_checked_address_for_connecting(
 
 async def test_a_certificate_of_another_name_is_refused(identity: Identity, tmp_path: Path) -> None:
     async with downloads(identity, tmp_path, {"/net.onnx": answer(FILE)}) as server:
-        with pytest.raises(FetchError, match="certificate"):
+        with pytest.raises(UnreachableError, match="certificate"):
             await server.fetch("/net.onnx", host="other.test")
 
 
@@ -190,7 +205,7 @@ async def test_one_inside_address_among_public_ones_refuses_the_name(identity: I
 async def test_the_systems_own_localhost_is_refused(identity: Identity, tmp_path: Path) -> None:
     source = Source(uri="https://localhost/net.onnx", sha256="0" * 64)
     with pytest.raises(AddressRefusedError):
-        await Https(AddressRules(), identity.client()).fetch(source, tmp_path / "into", Budget(1))
+        await Https(Outside(AddressRules(), identity.client())).fetch(source, tmp_path / "into", Budget(1))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -203,6 +218,7 @@ async def test_a_redirect_is_followed(status: int, identity: Identity, tmp_path:
 INSIDE = {
     "a literal address": "https://127.0.0.2:{port}/net.onnx",
     "an IPv4-mapped literal": "https://[::ffff:127.0.0.1]:{port}/net.onnx",
+    "a file": "file:///etc/passwd",
     "plain http": "http://models.test:{port}/net.onnx",
     "credentials": "https://a:b@models.test:{port}/net.onnx",
 }
@@ -260,9 +276,35 @@ async def test_an_error_names_host_and_status_and_not_the_address(identity: Iden
         assert str(raised.value) == f"{HOST} answered 404"
 
 
+STATUSES = {401: DeniedError, 403: DeniedError, 404: SourceMissingError, 410: SourceMissingError, 500: FetchError}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_a_refusal_is_told_apart(status: int, identity: Identity, tmp_path: Path) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    async with downloads(identity, tmp_path, {"/net.onnx": handler}) as server:
+        with pytest.raises(FetchError) as raised:
+            await server.fetch("/net.onnx")
+        assert type(raised.value) is STATUSES[status]
+
+
+async def test_a_bare_file_is_served_as_its_backend_expects(identity: Identity, tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "store", limit=1 << 20)
+    repository.open()
+    async with downloads(identity, tmp_path, {"/m/resnet.onnx": answer(FILE)}) as server:
+        given = {"uri": f"https://{HOST}:{server.port}/m/resnet.onnx", "sha256": hashlib.sha256(FILE).hexdigest()}
+        wanted = revision("a", snapshot(source=given, backend="onnxruntime"))
+        await stage(wanted, Sources({"https": server.https()}), repository)
+    folder = tmp_path / "store" / "staging" / wanted.triton_name
+    assert (folder / "1" / "model.onnx").read_bytes() == FILE
+    assert 'backend: "onnxruntime"' in (folder / "config.pbtxt").read_text()
+
+
 async def test_more_than_the_room_is_not_downloaded(identity: Identity, tmp_path: Path) -> None:
     async with downloads(identity, tmp_path, {"/net.onnx": answer(bytes(100_000))}) as server:
-        with pytest.raises(FetchError, match="larger than the room"):
+        with pytest.raises(NoRoomError, match="larger than the room"):
             await server.fetch("/net.onnx", room=50_000)
 
 
@@ -277,7 +319,7 @@ async def test_a_server_that_drips_is_given_up(identity: Identity, tmp_path: Pat
 
     async with downloads(identity, tmp_path, {"/net.onnx": handler}) as server:
         server.seconds = 0.3
-        with pytest.raises(FetchError, match="within its time"):
+        with pytest.raises(UnreachableError, match="within its time"):
             await server.fetch("/net.onnx")
 
 
@@ -291,7 +333,21 @@ async def test_a_cut_download_is_a_failure(identity: Identity, tmp_path: Path) -
         return response
 
     async with downloads(identity, tmp_path, {"/net.onnx": handler}) as server:
-        with pytest.raises(FetchError, match="connection failed"):
+        with pytest.raises(UnreachableError, match="connection failed"):
+            await server.fetch("/net.onnx")
+
+
+async def test_a_name_that_does_not_resolve_is_a_failure(identity: Identity, tmp_path: Path) -> None:
+    class Nowhere(Names):
+        @override
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            raise OSError(socket.EAI_NONAME, "Name or service not known")
+
+    async with downloads(identity, tmp_path, {}) as server:
+        server.names = Nowhere()
+        with pytest.raises(UnreachableError, match=f"{HOST}: the name does not resolve"):
             await server.fetch("/net.onnx")
 
 

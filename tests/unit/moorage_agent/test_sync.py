@@ -127,6 +127,9 @@ class World:
     def states(self, model: str = "a") -> list[tuple[str, str | None]]:
         return [(each.state, each.message) for each in self.reports.newest.get(model, ())]
 
+    def reasons(self, model: str = "a") -> list[str | None]:
+        return [each.reason for each in self.reports.newest.get(model, ())]
+
     def placed(self) -> frozenset[str]:
         return self.repository.on_disk().placed
 
@@ -267,6 +270,22 @@ async def test_a_full_disk_is_a_failed_fetch(world: World) -> None:
     world.want(A)
     await world.settle()
     assert world.states() == [("FetchFailed", "[Errno 28] No space left on device")]
+    assert world.reasons() == ["StorageFull"]
+
+
+async def test_a_full_disk_leaves_what_serves_alone_and_clears_by_itself(world: World) -> None:
+    world.want(A)
+    await world.settle()
+    calls = list(world.triton.calls)
+    world.sources.error = OSError(28, "No space left on device")
+    world.want(A, B)
+    await world.settle()
+    assert world.states("a") == [("Loaded", None)]
+    assert world.triton.calls == calls
+    world.sources.error = None
+    world.now += 5
+    await world.settle()
+    assert (world.states("b"), world.reasons("b")) == ([("Loaded", None)], [None])
 
 
 async def test_an_error_nobody_thought_of_does_not_show_its_words(world: World) -> None:

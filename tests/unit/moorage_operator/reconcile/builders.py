@@ -82,12 +82,16 @@ def promote(cluster: FakeCluster, now: datetime = NOW) -> str:
     return target
 
 
-def load(cluster: FakeCluster, pod: str, revision: str, state: str = "Loaded", message: str = "") -> None:
+def load(
+    cluster: FakeCluster, pod: str, revision: str, state: str = "Loaded", message: str = "", **more: str | None
+) -> None:
     """Let a pod's agent say something of one revision besides what it said of others."""
     said = [entry for entry in status(cluster).get("replicas", []) if entry["pod"] == pod]
     held = [(item["name"], item["state"], item["message"]) for entry in said for item in entry["revisions"]]
     others = [item for item in held if item[0] != revision]
     cluster.report("digits", pod, *others, (revision, state, message))
+    (entry,) = [entry for entry in status(cluster)["replicas"] if entry["pod"] == pod]
+    entry["revisions"][-1] |= {key: value for key, value in more.items() if value is not None}
 
 
 def status(cluster: FakeCluster, kind: str = "ModelDeployment", name: str = "digits") -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from moorage_crds import labels
 from moorage_crds.conditions import REASONS
 from moorage_crds.modeldeployment import ModelDeploymentStatus, parse_spec
@@ -119,6 +121,22 @@ def test_a_replaced_revision_drains_ten_seconds_and_is_then_history() -> None:
     assert keys(pass_once(cluster, later(70))) == [f"apply ControllerRevision tenant-acme/digits-{first}"]
     assert intents(cluster) == {first: None, second: labels.WANTED}
     assert requeue_after(cluster.world(), later(70)) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("ChecksumMismatch", "ChecksumMismatch"), (None, "FetchFailed"), ("OfANewerAgent", "FetchFailed")],
+)
+def test_a_failure_shows_the_agents_reason_if_it_is_a_known_one(said: str | None, shown: str) -> None:
+    cluster = steady()
+    cluster.set_pods("triton-a")
+    cluster.add(model())
+    pass_once(cluster)
+    load(cluster, "triton-a", status(cluster)["candidateRevision"], "FetchFailed", "no", reason=said)
+    pass_once(cluster)
+    found = status(cluster)
+    assert condition(found)["reason"] == shown
+    assert found["modelStatus"]["lastFailureInfo"]["reason"] == shown
 
 
 def test_the_new_revision_is_promoted_then_gets_the_traffic_and_only_then_is_the_old_one_drained() -> None:
