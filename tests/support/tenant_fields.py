@@ -22,10 +22,19 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "quota.cpu": ("4", "6"),
     "quota.memory": ("8Gi", "12Gi"),
     "quota.storage": ("50Gi", "60Gi"),
+    "quota.gpu": (1, 2),
     "quota.pods": (10, 12),
+    "quota.models": (0, 5),
+    "quota.objects": (0, 5),
+    "quota.requestsPerSecond": (1, 5),
+    "quota.burst": (1, 5),
+    "quota.concurrentRequests": (1, 5),
     "inference.replicas": (2, 3),
+    "inference.surge": (False, False),
     "inference.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
     "inference.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
+    "inference.gpu.resourceName": ("nvidia.com/mig-1g.5gb", "amd.com/gpu"),
+    "inference.gpu.count": (1, 2),
     "inference.pythonBackend": ("Enabled", "Enabled"),
     "inference.nodeSelector": ({"pool": "a"}, {"pool": "b"}),
     "inference.tolerations": ([{"key": "gpu", "operator": "Exists"}], [{"key": "gpu", "value": "yes"}]),
@@ -38,6 +47,11 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
 }
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "inference.gpu.count": {"quota": {"gpu": 2}},
+}
+"""What a field's values need in the same spec to be met."""
 
 
 def leaves(model: type[Schema] = TenantSpec, prefix: str = "") -> Iterator[str]:

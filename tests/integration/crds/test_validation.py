@@ -32,6 +32,19 @@ REFUSED = {
     "an unknown nested field": (_tenant(quota={"cpus": "1"}), "cpus"),
     "no quantity": (_tenant(quota={"cpu": "many"}), "spec.quota.cpu"),
     "no pods at all": (_tenant(quota={"pods": 0}), "spec.quota.pods"),
+    "more GPUs than there are": (_tenant(quota={"gpu": -1}), "spec.quota.gpu"),
+    "a GPU of no domain": (_tenant(inference={"gpu": {"resourceName": "gpu"}}), "resourceName"),
+    "a device among requests": (
+        _tenant(inference={"resources": {"requests": {"nvidia.com/gpu": "1"}}}),
+        "spec.inference.gpu alone",
+    ),
+    "a device among the store's limits": (
+        _tenant(vectorStore={"resources": {"limits": {"nvidia.com/gpu": "1"}}}),
+        "spec.inference.gpu alone",
+    ),
+    "no request at all": (_tenant(quota={"requestsPerSecond": 0}), "spec.quota.requestsPerSecond"),
+    "no burst": (_tenant(quota={"burst": 0}), "spec.quota.burst"),
+    "nothing at a time": (_tenant(quota={"concurrentRequests": 0}), "spec.quota.concurrentRequests"),
     "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
     "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
     "a system member": (_tenant(members=[{"kind": "User", "name": "system:admin", "role": "admin"}]), "name"),
@@ -65,6 +78,7 @@ REFUSED = {
 TAKEN = {
     "a tenant of defaults": _tenant(),
     "a tenant's name of 40 characters": _tenant("a" * 40),
+    "a part of a GPU": _tenant(inference={"gpu": {"resourceName": "nvidia.com/mig-1g.5gb", "count": 1}}),
     "an inline model": _model(source=_INLINE),
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
     "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),

@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.tenant_fields import VALUES, spec_with
+from tests.support.tenant_fields import BESIDE, VALUES, spec_with
 from tests.unit.moorage_operator.reconcile.builders import condition, pass_once, status, steady
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
-ELSEWHERE = {"displayName", "inference.pythonBackend"}
+ELSEWHERE = {
+    "displayName",
+    "inference.pythonBackend",
+    "quota.objects",
+    "quota.requestsPerSecond",
+    "quota.burst",
+    "quota.concurrentRequests",
+}
 """Fields whose effect is on models or in the API, with tests there."""
 
 
@@ -31,12 +38,13 @@ def settled(cluster: FakeCluster) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", VALUES)
 def test_a_field_can_be_set_changed_and_removed(path: str) -> None:
-    cluster = steady()
+    beside = BESIDE.get(path, {})
+    cluster = steady(**beside)
     before = settled(cluster)
-    first, second = (changed(cluster, spec_with(path, value)) for value in VALUES[path])
+    first, second = (changed(cluster, spec_with(path, value, beside)) for value in VALUES[path])
     assert (first != before) is (path not in ELSEWHERE)
     assert (first != second) is (path not in ELSEWHERE and VALUES[path][0] != VALUES[path][1])
-    assert changed(cluster, {}) == before
+    assert changed(cluster, beside) == before
 
 
 def changed(cluster: FakeCluster, spec: dict[str, Any]) -> dict[str, Any]:
