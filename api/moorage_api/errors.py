@@ -56,6 +56,12 @@ class PreconditionFailedError(errors.MoorageError):
     code = "precondition-failed"
 
 
+class QuotaExceededError(ForbiddenError):
+    """The tenant's quota has no room for it; the message names the bound."""
+
+    code = "quota-exceeded"
+
+
 class PayloadTooLargeError(errors.MoorageError):
     """The body is larger than the route takes."""
 

@@ -7,6 +7,7 @@ PlatformRole = Literal["admin", "operator", "auditor", "user"]
 
 TENANTS_READ: Final = "tenants:read"
 TENANTS_WRITE: Final = "tenants:write"
+TENANTS_CONFIGURE: Final = "tenants:configure"
 MODELS_READ: Final = "models:read"
 MODELS_WRITE: Final = "models:write"
 MODELS_INFER: Final = "models:infer"
@@ -24,6 +25,7 @@ PUBLIC: Final = "public"
 DESCRIPTIONS: Final = {
     TENANTS_READ: "See a tenant, its spec and its status.",
     TENANTS_WRITE: "Create, change and delete tenants.",
+    TENANTS_CONFIGURE: "Change those fields of a tenant's spec that are the tenant's own.",
     MODELS_READ: "See models, their revisions and status.",
     MODELS_WRITE: "Create, change and delete models.",
     MODELS_INFER: "Send inference requests.",
@@ -44,7 +46,7 @@ TENANT_ROLES: Final[dict[str, frozenset[str]]] = {
     "viewer": frozenset({TENANTS_READ, MODELS_READ, VECTORS_READ}),
     "user": _USE,
     "developer": _DEVELOP,
-    "admin": _DEVELOP,
+    "admin": _DEVELOP | {TENANTS_CONFIGURE},
 }
 """Permissions of a role inside its own tenant."""
 
@@ -52,7 +54,7 @@ _ALL_TENANTS: Final = frozenset({TENANTS_READ, MODELS_READ, VECTORS_READ, KEYS_R
 
 PLATFORM_ROLES: Final[dict[str, frozenset[str]]] = {
     "admin": frozenset(DESCRIPTIONS) - {PUBLIC},
-    "operator": _ALL_TENANTS | {TENANTS_WRITE},
+    "operator": _ALL_TENANTS | {TENANTS_WRITE, TENANTS_CONFIGURE},
     "auditor": _ALL_TENANTS,
     "user": frozenset(),
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
@@ -38,12 +39,20 @@ class Schema(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+_NO_DEVICES: JsonDict = {
+    "x-kubernetes-validations": [
+        {"rule": "self.all(name, !name.contains('/'))", "message": "devices are asked for in spec.inference.gpu alone"}
+    ]
+}
+"""A quota counts devices by their names, so there is one place to name them."""
+
+
 class Resources(Schema):
     """Compute of one container, as in a pod's ``resources``."""
 
-    requests: dict[str, Quantity] | None = Field(default=None, max_length=8)
+    requests: dict[str, Quantity] | None = Field(default=None, max_length=8, json_schema_extra=_NO_DEVICES)
     """Guaranteed amounts by resource name."""
-    limits: dict[str, Quantity] | None = Field(default=None, max_length=8)
+    limits: dict[str, Quantity] | None = Field(default=None, max_length=8, json_schema_extra=_NO_DEVICES)
     """Upper bounds by resource name."""
 
 

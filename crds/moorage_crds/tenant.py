@@ -9,6 +9,7 @@ from pydantic import Field
 from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL, Condition, Quantity, Resources, Schema
 
+_EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
 
 
@@ -32,8 +33,20 @@ class Quota(Schema):
     """Memory of all pods."""
     storage: Quantity = "100Gi"
     """Sum of all volume claims."""
+    gpu: Annotated[int, Field(ge=0, le=1000)] = 0
+    """GPUs, or parts of one, of all pods: units of ``inference.gpu.resourceName``."""
     pods: Annotated[int, Field(ge=1, le=1000)] = 20
     """Number of pods."""
+    models: Annotated[int, Field(ge=0, le=1000)] = 50
+    """Number of ModelDeployments."""
+    objects: Annotated[int, Field(ge=0, le=1_000_000_000)] = 1_000_000
+    """Objects of all collections."""
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Requests that the gateway admits every second, in the long run."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    """Requests that the gateway admits at once after a pause."""
+    concurrent_requests: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Requests that the gateway answers at the same time."""
 
 
 class ModelStore(Schema):
@@ -56,13 +69,26 @@ class Toleration(Schema):
     """Taint effect; absent matches all."""
 
 
+class Gpu(Schema):
+    """GPUs of each Triton pod."""
+
+    resource_name: Annotated[str, Field(pattern=_EXTENDED_RESOURCE, max_length=128)] = "nvidia.com/gpu"
+    """What a node's device plug-in calls them, such as ``nvidia.com/mig-1g.5gb`` for a part of one."""
+    count: Annotated[int, Field(ge=0, le=64)] = 0
+    """How many each pod gets."""
+
+
 class Inference(Schema):
     """The tenant's Triton server."""
 
     replicas: Annotated[int, Field(ge=0, le=100)] = 1
     """Number of Triton pods."""
+    surge: bool = True
+    """Whether a rolling update starts a new pod before it ends an old one; the quota leaves room for it."""
     resources: Resources = Resources()
     """Compute of each Triton container."""
+    gpu: Gpu = Gpu()
+    """GPUs of each Triton pod."""
     python_backend: Literal["Disabled", "Enabled"] = "Disabled"
     """Whether models may bring Python code, which runs unsandboxed inside the tenant's Triton."""
     node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(default={}, max_length=16)

@@ -75,6 +75,8 @@ class TritonContext:
 
     selector: Labels
     replicas: int
+    max_surge: int
+    max_unavailable: int
     triton_image: str
     agent_image: str
     image_pull_policy: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from moorage_api.errors import STATUS
+from moorage_api.errors import STATUS, RateLimitedError
 from moorage_crds.errors import InvalidInputError, MoorageError, NotFoundError, UnavailableError
 
 
@@ -59,6 +59,12 @@ class NoReplicaError(UnavailableError):
     """No ready replica holds the model now."""
 
     code = "no-ready-replica"
+
+
+class ConcurrencyLimitedError(RateLimitedError):
+    """The tenant has as many requests in flight as its quota allows."""
+
+    code = "concurrency-limited"
 
 
 class DrainingError(UnavailableError):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,7 @@ from moorage_api.gateway import replies, routing
 from moorage_api.gateway.answers import Answer
 from moorage_api.gateway.errors import DrainingError, ModelTimeoutError, NoReplicaError, UnknownModelError
 from moorage_api.gateway.headers import Headers
+from moorage_api.gateway.limits import TenantLimits
 from moorage_api.gateway.paths import Call
 from moorage_api.gateway.proxy import BrokenError, LateError, NotSentError, Proxy
 from moorage_api.kube.cache import Credentials
@@ -69,6 +71,7 @@ class Gateway:
         proxy: The connections.
         authenticator: Tells who calls.
         draw: Throws the number in [0, 1) that decides between equals.
+        clock: Seconds that tenants' requests are counted in.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class Gateway:
         proxy: Proxy,
         authenticator: Authenticator,
         draw: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
         self._proxy = proxy
         self._authenticator = authenticator
         self._draw = draw
+        self._limits = TenantLimits(clock)
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,6 +111,7 @@ class Gateway:
             AuthenticationError, ForbiddenError, NotFoundError: The caller may not.
             UnavailableError: The tenant is not known, and the cluster that would know it does not answer.
             TenantSuspendedError: The tenant is suspended.
+            RateLimitedError: The tenant has asked too often.
         """
         principal = await self._authenticator.authenticate(headers)
         tenant = self._cluster.tenant(call.tenant)
@@ -114,6 +120,7 @@ class Gateway:
         authorize(principal, call.route.permission, call.tenant, tenant)
         if tenant is not None:
             check_awake(tenant)
+            self._limits.admit(tenant)
         return principal
 
     @asynccontextmanager
@@ -122,7 +129,7 @@ class Gateway:
 
         Nothing is authorised here: the caller has, or is this process itself.
         """
-        with self._counted():
+        with self._counted(), self._slot(question.call.tenant):
             targets, key = self._targets(question), self._key(question.call.tenant)
             for remaining in reversed(range(_TRIES)):
                 choice = routing.pick(targets, self._draw(), self._proxy.in_flight)
@@ -171,6 +178,11 @@ class Gateway:
         if key is None:
             raise UnavailableError("The tenant's credentials are not there yet.")
         return key
+
+    def _slot(self, name: str) -> AbstractContextManager[None]:
+        """Hold one of the tenant's places; a tenant that is gone has no bounds, and no replica either."""
+        tenant = self._cluster.tenant(name)
+        return nullcontext() if tenant is None else self._limits.slot(tenant)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

@@ -13,6 +13,9 @@ from moorage_api.ratelimit.policy import Limit
 _CAPACITY: Final = 100_000
 """Keys held; the one longest unseen goes first, so that an attacker's many names cost bounded memory."""
 
+_ROUNDING: Final = 1e-6
+"""Seconds that sums of intervals may be off by: without it the last request of a burst would be refused."""
+
 
 class Gcra:
     """Admits ``limit.requests`` at once and then one every ``limit.seconds / limit.requests``."""
@@ -30,7 +33,7 @@ class Gcra:
         """
         arrival = max(self._arrivals.get(key, now), now)
         wait = arrival - self._tolerance - now
-        if wait > 0:
+        if wait > _ROUNDING:
             return wait
         self._arrivals[key] = arrival + self._interval
         self._arrivals.move_to_end(key)

@@ -40,12 +40,16 @@ async def get_tenant(tenant: CurrentTenant) -> Response:
 
 
 @router.put("/{tenant}", response_model=TenantView)
-@require_permission(permissions.TENANTS_WRITE)
+@require_permission(permissions.TENANTS_CONFIGURE)
 async def replace_tenant(
-    services: CurrentServices, tenant: CurrentTenant, body: TenantSpecOnly, if_match: IfMatch = None
+    services: CurrentServices,
+    principal: CurrentPrincipal,
+    tenant: CurrentTenant,
+    body: TenantSpecOnly,
+    if_match: IfMatch = None,
 ) -> Response:
-    """Replace a tenant's spec."""
-    return respond(await service.replace(services, tenant["metadata"]["name"], body, if_match))
+    """Replace a tenant's spec; the platform's fields of it must stay as they are without tenants:write."""
+    return respond(await service.replace(services, principal, tenant, body, if_match))
 
 
 @router.delete("/{tenant}", status_code=status.HTTP_202_ACCEPTED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from moorage_api.auth.principal import Principal, tenant_permissions
-from moorage_crds import permissions
+from moorage_api.errors import ForbiddenError
+from moorage_crds import owners, permissions
 from moorage_crds.errors import DeletionProtectedError, TenantSuspendedError, UnavailableError
+from moorage_crds.tenant import TenantSpec, parse_spec
 
 _FOREIGN = "NamespaceForeign"
 
@@ -29,6 +31,31 @@ def check_unprotected(tenant: Mapping[str, Any]) -> None:
         raise DeletionProtectedError(
             f"Tenant {tenant['metadata']['name']!r} is protected: set spec.deletionProtection to false first."
         )
+
+
+def may_change_all(principal: Principal, tenant: Mapping[str, Any]) -> bool:
+    """Whether the caller may change the platform's fields of the tenant too."""
+    return permissions.TENANTS_WRITE in tenant_permissions(principal, tenant)
+
+
+def check_change(tenant: Mapping[str, Any], wanted: TenantSpec) -> None:
+    """Raise ForbiddenError when the new spec changes a field of the platform's; the message names all of them."""
+    changed = _changed(parse_spec(dict(tenant)).manifest(), wanted.manifest())
+    refused = [f"spec.{path}" for path in changed if owners.owner_of(path) == "platform"]
+    if refused:
+        raise ForbiddenError(
+            f"Only the platform changes {', '.join(refused)}: this needs the permission {permissions.TENANTS_WRITE}."
+        )
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the paths of the fields that differ; a list is one field."""
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _changed(old, new, f"{prefix}{name}.")
+        elif old != new:
+            yield f"{prefix}{name}"
 
 
 def check_namespace(tenant: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moorage_api.auth.principal import Principal
+from moorage_api.kube import etag
 from moorage_api.pages import Page, PageRequest
 from moorage_api.resources import ResourceFields, fields
 from moorage_api.services import Services
@@ -25,9 +26,16 @@ async def create(services: Services, request: NewTenant) -> Manifest:
     return await repository.create(services, request.name, request.manifest_spec())
 
 
-async def replace(services: Services, name: str, request: TenantSpecOnly, if_match: str | None) -> Manifest:
-    """Replace a tenant's spec."""
-    return await repository.replace(services, name, request.manifest_spec(), if_match)
+async def replace(
+    services: Services, principal: Principal, tenant: Manifest, request: TenantSpecOnly, if_match: str | None
+) -> Manifest:
+    """Replace a tenant's spec; what the caller may not change has to be in it unchanged."""
+    if not policy.may_change_all(principal, tenant):
+        policy.check_change(tenant, request.spec)
+        # The write must meet the very spec that was compared, or a change of the platform's would be undone by it.
+        etag.check(if_match, tenant)
+        if_match = etag.etag(tenant)
+    return await repository.replace(services, tenant["metadata"]["name"], request.manifest_spec(), if_match)
 
 
 async def delete(services: Services, tenant: Manifest, if_match: str | None) -> None:

@@ -19,6 +19,7 @@ from moorage_api.vectors.embedding import Embedder, no_model
 from moorage_api.vectors.errors import EmbeddingChangedError
 from moorage_api.vectors.filters.parse import parse
 from moorage_api.vectors.model import Collection, Embedding, Hit, Keyword, NearVector, Query, StoredObject
+from moorage_api.vectors.quota import ObjectQuota
 from moorage_api.vectors.schemas import (
     Deletion,
     NewCollection,
@@ -58,6 +59,7 @@ class Vectors:
         self._cluster = cluster
         self._embedder = Embedder(gateway)
         self._pool = pool
+        self._quota = ObjectQuota()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -94,6 +96,7 @@ class Vectors:
             policy.check(collection, objects)
             last = {new.id: at for at, new in enumerate(objects)}
             taken = [objects[at] for at in sorted(last.values())]
+            await self._quota.admit(tenant, store, collection, [new.id for new in taken])
             errors = await store.upsert(collection, await self._embedded(tenant, collection, taken))
         failed = {new.id: error for new, error in zip(taken, errors, strict=True) if error}
         return _results([(new.id, last[new.id] == at, failed.get(new.id)) for at, new in enumerate(objects)])

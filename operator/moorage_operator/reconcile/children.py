@@ -33,12 +33,22 @@ _STAYS: Final = frozenset({"NetworkPolicy"})
 _FENCE: Final = frozenset(
     {"Namespace", "NetworkPolicy", "ServiceAccount", "RoleBinding", "ResourceQuota", "LimitRange"}
 )
+_GRANTS: Final = frozenset({"RoleBinding"})
+"""Kinds that are taken away even while workloads are held."""
 _AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget"})
 
 
-def writes(world: World, manifests: Iterable[Mapping[str, Any]], make_key: Callable[[], str]) -> tuple[Action, ...]:
-    """Return the writes in order of creation: namespace, fence and limits, Secret, workloads, and last deletions."""
+def writes(
+    world: World, manifests: Iterable[Mapping[str, Any]], make_key: Callable[[], str], *, holds: bool = False
+) -> tuple[Action, ...]:
+    """Return the writes in order of creation: namespace, fence and limits, Secret, workloads, and last deletions.
+
+    With ``holds`` whatever runs stays as it is: nothing is made or changed that the spec cannot have, nor taken away
+    that the last good spec needs. The fence, the limits and who may enter are brought up to date all the same.
+    """
     wanted = tuple(manifests)
+    if holds:
+        return _fence_writes(world, wanted, make_key)
     before = tuple(manifest for manifest in wanted if manifest["kind"] not in _AFTER_SECRET)
     after = tuple(manifest for manifest in wanted if manifest["kind"] in _AFTER_SECRET)
     return (
@@ -56,6 +66,14 @@ def leaving(world: World) -> tuple[Action, ...]:
     """
     kept = [child for (kind, name), child in world.children.items() if kind in _STAYS or name == OPERATOR_BINDING]
     return tuple(_prune(world, tuple(kept)))
+
+
+def _fence_writes(
+    world: World, wanted: tuple[Mapping[str, Any], ...], make_key: Callable[[], str]
+) -> tuple[Action, ...]:
+    fence = tuple(manifest for manifest in wanted if manifest["kind"] in _FENCE)
+    gone = (action for action in _prune(world, wanted) if action.kind in _GRANTS)
+    return (*(action for manifest in fence for action in _write(world, manifest)), *_secret(world, make_key), *gone)
 
 
 def are_workloads(actions: Iterable[Action]) -> bool:
@@ -107,7 +125,7 @@ def _secret(world: World, make_key: Callable[[], str]) -> Iterator[Action]:
         yield Create(credentials.secret(world.tenant_name, world.namespace_name, make_key))
 
 
-def _prune(world: World, wanted: tuple[Mapping[str, Any], ...]) -> Iterator[Action]:
+def _prune(world: World, wanted: tuple[Mapping[str, Any], ...]) -> Iterator[Delete]:
     """Yield deletions of children that we applied once and want no longer."""
     if world.namespace is None:
         return

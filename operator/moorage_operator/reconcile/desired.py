@@ -165,9 +165,12 @@ def _fence(settings: Settings) -> Fence:
 
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
     inference = spec.inference
+    surge = resources.surge_pods(spec)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
         replicas=0 if spec.suspend else inference.replicas,
+        max_surge=surge,
+        max_unavailable=1 - surge,
         triton_image=settings.triton_image,
         agent_image=settings.agent_image,
         image_pull_policy=settings.image_pull_policy,

@@ -14,7 +14,7 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.errors import InvalidInputError
 from moorage_crds.tenant import TenantSpec, parse_spec
-from moorage_operator.reconcile import children, identity, models, statuses, tenant_status
+from moorage_operator.reconcile import admission, children, identity, models, statuses, tenant_status
 from moorage_operator.reconcile.actions import Action, AddFinalizer
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.desired import desired
@@ -35,13 +35,14 @@ def reconcile(
     """Return all writes of the pass, or with ``failure`` the Tenant's status alone."""
     try:
         spec = parse_spec(dict(tenant))
-        writes = children.writes(world, desired(world, settings), make_key)
+        refusal = admission.refusal(spec)
+        writes = children.writes(world, desired(world, settings), make_key, holds=refusal is not None)
     except ValidationError as error:
         return _refuse(tenant, statuses.first_problem(error), now)
     except InvalidInputError as error:
         return _refuse(tenant, str(error), now)
     plans = _plan_models(world, spec, now)
-    status = tenant_status.status(world, _facts(world, spec, writes, plans, failure), now)
+    status = tenant_status.status(world, _facts(world, spec, writes, plans, refusal=refusal, failure=failure), now)
     if failure is not None:
         return statuses.write(tenant, status)
     finalizer = _finalizer(tenant)
@@ -83,7 +84,13 @@ def _plan_models(world: World, spec: TenantSpec, now: datetime) -> tuple[ModelPl
 
 
 def _facts(
-    world: World, spec: TenantSpec, writes: tuple[Action, ...], plans: tuple[ModelPlan, ...], failure: str | None
+    world: World,
+    spec: TenantSpec,
+    writes: tuple[Action, ...],
+    plans: tuple[ModelPlan, ...],
+    *,
+    refusal: Verdict | None,
+    failure: str | None,
 ) -> Facts:
     return Facts(
         tenant_id=identity.tenant_id(world) or identity.first_tenant_id(world.tenant or {}),
@@ -97,5 +104,6 @@ def _facts(
             "ready": sum(plan.is_ready for plan in plans),
             "failed": sum(plan.is_failed for plan in plans),
         },
+        refusal=refusal,
         failure=failure,
     )

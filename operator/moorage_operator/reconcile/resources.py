@@ -1,4 +1,4 @@
-"""Compute of a tenant: what each container asks for, and the quota and defaults that follow.
+"""Compute of a tenant: what each container asks for, the quota and defaults that follow, and whether all of it fits.
 
 Separate because quota, LimitRange and pod templates must agree: a quota on requests and limits refuses every container
 without them. Container resources depend on the container's own part of the spec only, never on the quota, since a
@@ -7,11 +7,13 @@ changed quota must not restart pods.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from moorage_crds import GROUP
+from moorage_crds.modeldeployment import ModelDeployment
 from moorage_crds.schema import Resources
 from moorage_crds.tenant import TenantSpec
 from moorage_operator.reconcile import quantities
@@ -39,7 +41,14 @@ _LEAST_LIMITS: Final = {"cpu": "500m", "memory": "256Mi"}
 _GO_MEMORY_SHARE: Final = Decimal("0.85")
 """The rest of a memory limit is for what Go's collector does not count: mapped files, stacks, threads."""
 
-_FORMATS: Final = {"cpu": quantities.as_cores, "memory": quantities.as_bytes}
+_FORMATS: Final[dict[str, Callable[[Any], str]]] = {
+    "cpu": quantities.as_cores,
+    "memory": quantities.as_bytes,
+    "storage": quantities.as_bytes,
+}
+
+MODEL_COUNT: Final = f"count/{ModelDeployment.PLURAL}.{GROUP}"
+"""The quota's name for the number of ModelDeployments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +72,13 @@ def container(asked: Resources, default_requests: Mapping[str, str]) -> dict[str
 
 
 def triton(spec: TenantSpec) -> dict[str, Any]:
-    """Return the resources of the Triton container."""
-    return container(spec.inference.resources, TRITON_REQUESTS)
+    """Return the resources of the Triton container, its GPUs included."""
+    resources = container(spec.inference.resources, TRITON_REQUESTS)
+    gpu = spec.inference.gpu
+    if gpu.count:
+        # A device's limit is its request too.
+        resources["limits"] = {**resources.get("limits", {}), gpu.resource_name: str(gpu.count)}
+    return resources
 
 
 def weaviate(spec: TenantSpec) -> dict[str, Any]:
@@ -80,10 +94,14 @@ def go_memory_limit(resources: Mapping[str, Any]) -> str | None:
     return f"{quantities.as_mebibytes(quantities.parse(limit) * _GO_MEMORY_SHARE)}MiB"
 
 
+def surge_pods(spec: TenantSpec) -> int:
+    """Return how many pods a rolling update of Triton makes beyond its replicas."""
+    return 1 if spec.inference.surge else 0
+
+
 def compute(spec: TenantSpec) -> Compute:
-    """Return quota and defaults: spec.quota, one surge replica of Triton, and our own agents."""
-    quota = {"cpu": spec.quota.cpu, "memory": spec.quota.memory}
-    defaults = {name: _default_limit(name, quota[name], (triton(spec), weaviate(spec))) for name in COMPUTE}
+    """Return quota and defaults: spec.quota, one surge replica of Triton unless it has none, and our own agents."""
+    quota, defaults = _quota(spec), _default_limits(spec)
     hard = {
         f"{kind}.{name}": _FORMATS[name](quantities.parse(quota[name]) + _extra(spec, kind, name, defaults))
         for kind in ("requests", "limits")
@@ -93,13 +111,74 @@ def compute(spec: TenantSpec) -> Compute:
         hard=hard
         | {
             "requests.storage": spec.quota.storage,
-            "pods": str(spec.quota.pods + 1),
+            f"requests.{spec.inference.gpu.resource_name}": str(
+                spec.quota.gpu + surge_pods(spec) * spec.inference.gpu.count
+            ),
+            "pods": str(spec.quota.pods + surge_pods(spec)),
+            MODEL_COUNT: str(spec.quota.models),
             "services.loadbalancers": "0",
             "services.nodeports": "0",
         },
         default_limits={name: _FORMATS[name](amount) for name, amount in defaults.items()},
         default_requests=DEFAULT_REQUESTS,
     )
+
+
+def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
+    """Return a sentence for each bound of the quota that the spec's own pods would pass.
+
+    The room for a surge replica counts for nothing here: pods that took it would leave none to the next rollout.
+    """
+    bounds: dict[str, tuple[Decimal | int, Decimal | int]] = {
+        **{name: (_needed(spec, name), quantities.parse(amount)) for name, amount in _quota(spec).items()},
+        "storage": (
+            _stores(spec) * quantities.parse(spec.vector_store.storage.size),
+            quantities.parse(spec.quota.storage),
+        ),
+        "gpu": (spec.inference.replicas * spec.inference.gpu.count, spec.quota.gpu),
+        "pods": (spec.inference.replicas + _stores(spec), spec.quota.pods),
+    }
+    return tuple(
+        f"spec.quota.{name}: the pods need {_written(name, needed)}, and the quota is {_written(name, quota)}."
+        for name, (needed, quota) in bounds.items()
+        if needed > quota
+    )
+
+
+def _needed(spec: TenantSpec, name: str) -> Decimal:
+    """Return the larger of what all pods request and what they may take, our own agents apart."""
+    default = _default_limits(spec)[name]
+    parts = ((spec.inference.replicas, triton(spec)), (_stores(spec), weaviate(spec)))
+    limits = sum((count * _limit(resources, name, default) for count, resources in parts), Decimal(0))
+    requests = sum((count * _request(resources, name) for count, resources in parts), Decimal(0))
+    return max(limits, requests)
+
+
+def _limit(resources: Mapping[str, Any], name: str, default: Decimal) -> Decimal:
+    limit = resources.get("limits", {}).get(name)
+    return quantities.parse(limit) if limit else default
+
+
+def _request(resources: Mapping[str, Any], name: str) -> Decimal:
+    """Return a container's request; a limit alone stands for it."""
+    return quantities.parse(resources.get("requests", {}).get(name) or resources.get("limits", {}).get(name, "0"))
+
+
+def _stores(spec: TenantSpec) -> int:
+    return 0 if spec.vector_store.backend == "None" else 1
+
+
+def _written(name: str, amount: Decimal | int) -> str:
+    return _FORMATS.get(name, str)(amount)
+
+
+def _quota(spec: TenantSpec) -> dict[str, str]:
+    return {"cpu": spec.quota.cpu, "memory": spec.quota.memory}
+
+
+def _default_limits(spec: TenantSpec) -> dict[str, Decimal]:
+    containers = (triton(spec), weaviate(spec))
+    return {name: _default_limit(name, amount, containers) for name, amount in _quota(spec).items()}
 
 
 def _default_limit(name: str, quota: str, containers: tuple[Mapping[str, Any], ...]) -> Decimal:
@@ -111,9 +190,9 @@ def _default_limit(name: str, quota: str, containers: tuple[Mapping[str, Any], .
 
 def _extra(spec: TenantSpec, kind: str, name: str, default_limits: Mapping[str, Decimal]) -> Decimal:
     """Return what comes on top of the quota: a surge replica, and the agent of every replica."""
-    agents = quantities.parse(AGENT[kind][name]) * (spec.inference.replicas + 1)
+    surge = surge_pods(spec)
+    agents = quantities.parse(AGENT[kind][name]) * (spec.inference.replicas + surge)
     resources = triton(spec)
-    limit = resources.get("limits", {}).get(name)
     if kind == "limits":
-        return agents + (quantities.parse(limit) if limit else default_limits[name])
-    return agents + quantities.parse(resources.get("requests", {}).get(name, limit or "0"))
+        return agents + surge * _limit(resources, name, default_limits[name])
+    return agents + surge * _request(resources, name)

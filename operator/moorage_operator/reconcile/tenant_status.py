@@ -36,6 +36,8 @@ class Facts:
     """This pass writes a workload, so its observed status is out of date."""
     models: Mapping[str, int]
     """Counts ``total``, ``ready`` and ``failed``."""
+    refusal: Verdict | None
+    """What Ready says of pods that the spec asks for and cannot have; they are then as an earlier spec wanted them."""
     failure: str | None
     """Message of a write that failed, None when all went well."""
 
@@ -47,7 +49,8 @@ def status(world: World, facts: Facts, now: datetime) -> dict[str, Any]:
     generation = tenant["metadata"]["generation"] if facts.failure is None else observed.get("observedGeneration")
     parts = _parts(world, facts)
     ready = _ready(world, facts, parts)
-    verdicts = (*conditions.summary(ready, stalled=ready.reason == "CredentialsMissing"), *parts)
+    stalled = ready.reason == "CredentialsMissing" or ready == facts.refusal
+    verdicts = (*conditions.summary(ready, stalled=stalled), *parts)
     said = {
         "tenantID": facts.tenant_id,
         "namespace": world.namespace_name,
@@ -79,6 +82,8 @@ def _ready(world: World, facts: Facts, parts: tuple[Verdict, ...]) -> Verdict:
     """Return the Ready condition. Models have their own: one bad model must not make its tenant look broken."""
     if facts.failure is not None:
         return Verdict(words.READY, "False", "WriteFailed", facts.failure)
+    if facts.refusal is not None:
+        return facts.refusal
     missing = [part for part in parts if part.type != words.MODELS_READY and not conditions.is_true(part)]
     if missing:
         return Verdict(words.READY, "False", missing[0].reason, missing[0].message)

@@ -186,3 +186,28 @@ async def test_what_is_under_way_ends_before_the_gateway_closes(world: World) ->
 async def _slowly(_: World) -> Any:
     yield httpx.Request("POST", "http://x", json=BODY).content
     await asyncio.sleep(0.3)
+
+
+async def test_a_tenant_that_asks_too_often_is_told_when_to_come_back(world: World) -> None:
+    limit(world, requestsPerSecond=1, burst=3)
+    answers = [await ask(world) for _ in range(4)]
+    assert [each.status_code for each in answers] == [200, 200, 200, 429]
+    assert (answers[-1].json()["code"], answers[-1].headers["retry-after"]) == ("rate-limited", "1")
+    limit(world)
+    assert (await ask(world)).status_code == 200
+
+
+async def test_a_tenant_with_too_much_in_flight_is_refused_until_something_ends(world: World) -> None:
+    limit(world, concurrentRequests=1)
+    world.pods(u1=MUTE)
+    answers = await asyncio.gather(*(ask(world) for _ in range(3)))
+    codes = sorted((each.status_code, each.json()["code"]) for each in answers)
+    assert codes == [(429, "concurrency-limited"), (429, "concurrency-limited"), (504, "timeout")]
+    world.pods(u1=TRITON)
+    assert (await ask(world)).status_code == 200
+
+
+def limit(world: World, **quota: int) -> None:
+    """Change the tenant's quota."""
+    world.tenant["metadata"]["generation"] += 1
+    world.observe("Tenant", {**world.tenant, "spec": {"quota": quota}})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moorage_api.errors import InvalidFieldsError
+from moorage_api.errors import InvalidFieldsError, QuotaExceededError
 from moorage_api.vectors.errors import InvalidFilterError, WrongDimensionError
 from moorage_api.vectors.filters.parse import parse
 from moorage_api.vectors.filters.truth import matches
@@ -303,3 +303,23 @@ async def test_a_constant_filter_deletes_everything_or_nothing(stocked: Shop) ->
     assert await stocked.delete(filter={"nowhere": 1}) == 0
     assert await stocked.delete(filter={"nowhere": {"$ne": 1}}) == len(METADATA)
     assert await stocked.count() == 0
+
+
+async def test_present_counts_exactly_the_ids_that_are_there(shop: Shop) -> None:
+    await shop.make()
+    await shop.put(*({"id": str(number), "vector": [1.0, 0.0, 0.0]} for number in range(3)))
+    async with shop.vectors._store(shop.tenant) as store:
+        collection = await store.collection("docs")
+        assert await store.present(collection, ["0", "2", "nowhere"]) == 2
+        assert await store.present(collection, []) == 0
+
+
+async def test_objects_beyond_the_quota_are_refused_and_replacing_is_not(shop: Shop) -> None:
+    shop.tenant["spec"]["quota"] = {"objects": 2}
+    await shop.make()
+    two = [{"id": each, "vector": [1.0, 0.0, 0.0]} for each in "ab"]
+    await shop.put(*two)
+    await shop.put(*two)
+    with pytest.raises(QuotaExceededError):
+        await shop.put({"id": "c", "vector": [1.0, 0.0, 0.0]})
+    assert await shop.count() == 2

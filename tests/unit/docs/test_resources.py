@@ -67,7 +67,8 @@ def defaults(model: type[Schema], prefix: str = "") -> Iterator[tuple[str, objec
         if path == "status":
             continue
         if isinstance(field.default, str | int) and field.default != "":
-            yield path, TypeAdapter(type(field.default)).dump_python(field.default)
+            value = TypeAdapter(type(field.default)).dump_python(field.default)
+            yield path, str(value).lower() if isinstance(value, bool) else value
         for suffix, inner in parts(field.annotation):
             yield from defaults(inner, f"{path}{suffix}.")
 

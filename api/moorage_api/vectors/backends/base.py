@@ -33,6 +33,9 @@ class VectorBackend(Protocol):
     async def count(self, collection: Collection) -> int:
         """Return the exact number of objects."""
 
+    async def present(self, collection: Collection, ids: Sequence[str]) -> int:
+        """Return exactly how many of the ids, which differ, are there."""
+
     async def upsert(self, collection: Collection, objects: Sequence[StoredObject]) -> list[str | None]:
         """Store objects whose ids differ, each in full place of its predecessor; None or the error, one per object."""
 

@@ -23,10 +23,60 @@ def test_the_quota_adds_a_surge_replica_and_our_agents() -> None:
         "limits.cpu": "6500m",
         "limits.memory": "10624Mi",
         "requests.storage": "20Gi",
+        "requests.nvidia.com/gpu": "0",
         "pods": "11",
+        "count/modeldeployments.moorage.dev": "50",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
+
+
+def test_the_quota_leaves_room_for_the_gpus_of_one_surge_replica() -> None:
+    gpu = {"resourceName": "nvidia.com/mig-1g.5gb", "count": 2}
+    given = {"quota": {"gpu": 4, "pods": 10}, "inference": {"replicas": 2, "gpu": gpu}}
+    assert resources.compute(spec(**given)).hard["requests.nvidia.com/mig-1g.5gb"] == "6"
+    assert resources.triton(spec(**given))["limits"] == {"nvidia.com/mig-1g.5gb": "2"}
+
+
+def test_without_surge_the_quota_leaves_no_room_beyond_itself() -> None:
+    inference = {"surge": False, "gpu": {"count": 1}, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
+    hard = resources.compute(spec(quota={"gpu": 1, "cpu": "4", "pods": 10}, inference=inference)).hard
+    assert (hard["requests.nvidia.com/gpu"], hard["limits.cpu"], hard["pods"]) == ("1", "4500m", "10")
+
+
+SHORT: dict[str, tuple[dict[str, Any], str]] = {
+    "limits": (
+        {"quota": {"cpu": "2"}, "inference": {"replicas": 2, "resources": {"limits": {"cpu": "1"}}}},
+        "spec.quota.cpu: the pods need 2500m, and the quota is 2.",
+    ),
+    "requests": (
+        {"quota": {"memory": "1Gi"}, "inference": {"resources": {"requests": {"memory": "2Gi"}}}},
+        "spec.quota.memory: the pods need 4Gi, and the quota is 1Gi.",
+    ),
+    "storage": (
+        {"quota": {"storage": "5Gi"}},
+        "spec.quota.storage: the pods need 10Gi, and the quota is 5Gi.",
+    ),
+    "gpu": (
+        {"quota": {"gpu": 1}, "inference": {"replicas": 2, "gpu": {"count": 1}}},
+        "spec.quota.gpu: the pods need 2, and the quota is 1.",
+    ),
+    "pods": (
+        {"quota": {"pods": 2}, "inference": {"replicas": 2}},
+        "spec.quota.pods: the pods need 3, and the quota is 2.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHORT)
+def test_a_spec_that_needs_more_than_its_quota_is_told_the_bound(case: str) -> None:
+    given, expected = SHORT[case]
+    assert resources.shortfalls(spec(**given)) == (expected,)
+
+
+@pytest.mark.parametrize("given", [{}, {"inference": {"replicas": 3}}, {"vectorStore": {"backend": "None"}}], ids=str)
+def test_a_spec_within_its_quota_falls_short_of_nothing(given: dict[str, Any]) -> None:
+    assert resources.shortfalls(spec(**given)) == ()
 
 
 def test_a_container_without_limits_may_take_a_quarter_of_the_quota() -> None:

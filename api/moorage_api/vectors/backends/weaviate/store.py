@@ -85,6 +85,15 @@ class WeaviateStore:
             counted = await self._handle(collection.name).aggregate.over_all(total_count=True)
         return counted.total_count or 0
 
+    async def present(self, collection: Collection, ids: Sequence[str]) -> int:
+        """See VectorBackend."""
+        if not ids:
+            return 0
+        filters = Weaviate.by_id().contains_any([self._uuid(collection, each) for each in ids])
+        async with translated(_SECONDS):
+            counted = await self._handle(collection.name).aggregate.over_all(total_count=True, filters=filters)
+        return counted.total_count or 0
+
     async def upsert(self, collection: Collection, objects: Sequence[StoredObject]) -> list[str | None]:
         """See VectorBackend."""
         await self._make_properties(collection, objects)
