@@ -43,6 +43,13 @@ class DeniedError(FetchError):
     reason = "CredentialsDenied"
 
 
+class SecretNotUsableError(FetchError):
+    """The Secret that the source names must not, or cannot, be sent to the source's server."""
+
+    code = "secret-not-usable"
+    reason = "SecretNotUsable"
+
+
 class ChecksumError(FetchError):
     """The source is another than the spec promises."""
 

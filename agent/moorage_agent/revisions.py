@@ -38,6 +38,8 @@ class Revision:
     """It has been stable: every ready pod loaded it, so Triton may load it unattended at start."""
     data: Mapping[str, Any] | None = field(default=None, repr=False)
     """The snapshot, for wanted revisions."""
+    credentials: str | None = None
+    """Name of the Secret that its source is fetched with."""
 
     @property
     def triton_name(self) -> str:
@@ -70,6 +72,7 @@ def parse(manifest: Mapping[str, Any]) -> Revision | None:
         intent=intent if intent in (labels.WANTED, labels.DRAINING) else None,
         promoted=labels.PROMOTED_AT in annotations,
         data=manifest.get("data") if intent == labels.WANTED else None,
+        credentials=annotations.get(labels.CREDENTIALS_FROM),
     )
 
 

@@ -15,6 +15,7 @@ from moorage_agent.errors import FetchError, ModelFilesError
 from moorage_agent.sources.budget import Budget
 from moorage_crds.modelconfig import Config
 from moorage_crds.modeldeployment import Source
+from moorage_crds.schema import SecretReference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +47,17 @@ async def stage(revision: Revision, sources: Fetcher, repository: Repository) ->
 def _read(revision: Revision) -> tuple[Source, str, Config]:
     data = revision.snapshot()
     try:
-        source = Source.model_validate(data["source"])
+        source = _with_credentials(Source.model_validate(data["source"]), revision.credentials)
         config = Config.model_validate(data.get("config") or {})
     except (KeyError, ValidationError) as error:
         raise FetchError(f"the revision's data are not readable: {error}") from error
     return source, data.get("backend") or _DEFAULT_BACKEND, config
+
+
+def _with_credentials(source: Source, secret: str | None) -> Source:
+    """Return the source with the Secret, which is no part of the snapshot."""
+    reference = SecretReference(name=secret) if secret else None
+    return source.model_copy(update={"credentials_secret_ref": reference})
 
 
 def _finish(revision: Revision, folder: Path, backend: str, config: Config) -> None:

@@ -47,6 +47,7 @@ REASONS: Final = {
     "SourceNotFound": "There is nothing where the source points to.",
     "ChecksumMismatch": "The source answers other bytes than spec.source.sha256 promises.",
     "CredentialsDenied": "The source's server refused the credentials, or wants some.",
+    "SecretNotUsable": "The Secret of the source is missing, not labelled or not for this host, or Moorage's own.",
     "SourceInvalid": "The source's archive or folder is damaged, hostile or beyond a bound.",
     "StorageFull": "The model store has no room for the files.",
     "LoadFailed": "Triton refused the model; the message is Triton's own.",

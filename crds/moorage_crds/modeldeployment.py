@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from moorage_crds.modelconfig import CONFIG_RULES, Config
 from moorage_crds.names import MODEL_NAME_MAX
 from moorage_crds.rollout import ROLLOUT_RULES, Rollout
-from moorage_crds.schema import DNS_LABEL, Condition, Schema
+from moorage_crds.schema import DNS_LABEL, Condition, Schema, SecretReference
 
 INLINE_FILES_MAX = 64
 INLINE_BYTES_MAX = 128 * 1024
@@ -29,6 +29,10 @@ SOURCE_RULES: list[JsonValue] = [
     {
         "rule": "has(self.uri) == has(self.sha256)",
         "message": "spec.source.sha256 goes with spec.source.uri and is required with it",
+    },
+    {
+        "rule": "!has(self.credentialsSecretRef) || has(self.uri)",
+        "message": "spec.source.credentialsSecretRef goes with spec.source.uri",
     },
     {
         "rule": f"!has(self.inline) || self.inline.files.all(p, {_PATH_STAYS_INSIDE})",
@@ -63,6 +67,8 @@ class Source(Schema):
     """Files written in the resource itself."""
     sha256: Annotated[str, Field(pattern=_SHA256, max_length=64)] | None = None
     """SHA-256 of what ``uri`` answers, hex; required with ``uri``."""
+    credentials_secret_ref: SecretReference | None = None
+    """Secret that ``uri`` is fetched with; makes no new revision."""
 
 
 class ModelDeploymentSpec(Schema):

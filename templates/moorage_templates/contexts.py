@@ -42,6 +42,15 @@ class BindingContext:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcesContext:
+    """Of ``sources/``: the agents' right to read the Secrets that sources name."""
+
+    secrets: tuple[str, ...]
+    subjects: tuple[Mapping[str, str], ...]
+    name: str = names.SOURCES_ROLE
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsContext:
     """Of ``credentials/``: the tenant's Secret."""
 
@@ -131,4 +140,4 @@ class WeaviateContext:
     grpc_port: int = names.WEAVIATE_GRPC_PORT
 
 
-Context = TenantContext | BindingContext | CredentialsContext | TritonContext | WeaviateContext
+Context = TenantContext | BindingContext | SourcesContext | CredentialsContext | TritonContext | WeaviateContext

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, TenantSpec, parse_spec
-from moorage_operator.reconcile import egress, resources
+from moorage_operator.reconcile import egress, resources, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
     BindingContext,
     Context,
     Fence,
+    SourcesContext,
     TenantContext,
     TritonContext,
     WeaviateContext,
@@ -39,6 +40,7 @@ KIND_ORDER: Final = (
     "Namespace",
     "NetworkPolicy",
     "ServiceAccount",
+    "Role",
     "RoleBinding",
     "ResourceQuota",
     "LimitRange",
@@ -65,6 +67,7 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
             for binding in _bindings(world, spec, settings)
             for manifest in _part(world, None, "binding", binding)
         ),
+        *_sources(world),
         *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
         *_weaviate(world, spec, settings),
     )
@@ -141,6 +144,14 @@ def operator_binding(world: World, settings: Settings) -> dict[str, Any]:
     """Return the operator's own right in the namespace, without which it can take nothing away there."""
     (binding,) = _part(world, None, "binding", _operators(settings))
     return binding
+
+
+def _sources(world: World) -> Iterator[dict[str, Any]]:
+    """Yield the agents' right to the Secrets that sources name, nothing when none does."""
+    secrets = sources.secrets(world)
+    if secrets:
+        agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
+        yield from _part(world, None, "sources", SourcesContext(secrets, (agent,)))
 
 
 def _service_account(name: str, namespace: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage_agent.revisions import Revision
+    from moorage_agent.sources.budget import Budget
+    from moorage_crds.modeldeployment import Source
 
 SOURCES = Sources({INLINE: Inline()})
 
@@ -57,6 +60,30 @@ async def test_a_spec_without_backend_and_config_is_python(repository: Repositor
     a = revision("a", snapshot(backend=None, config=None))
     await stage(a, SOURCES, repository)
     assert 'backend: "python"' in staged(tmp_path, a, "config.pbtxt")
+
+
+class Asked:
+    """A fetcher that remembers which Secrets it was to use."""
+
+    def __init__(self) -> None:
+        self.secrets: list[str | None] = []
+
+    async def fetch(self, source: Source, into: Path, budget: Budget) -> None:
+        reference = source.credentials_secret_ref
+        self.secrets.append(reference.name if reference else None)
+        await SOURCES.fetch(source, into, budget)
+
+
+async def test_a_source_is_fetched_with_the_secret_that_the_revision_names_now(repository: Repository) -> None:
+    asked, plain = Asked(), revision("a")
+    await stage(plain, asked, repository)
+    await stage(replace(plain, credentials="mine"), asked, repository)
+    assert asked.secrets == [None, "mine"]
+
+
+async def test_a_secrets_name_that_is_a_path_is_refused(repository: Repository) -> None:
+    with pytest.raises(FetchError, match="not readable"):
+        await stage(replace(revision("a"), credentials="../moorage-credentials"), SOURCES, repository)
 
 
 BAD: dict[str, tuple[dict[str, Any], type[MoorageError], str]] = {

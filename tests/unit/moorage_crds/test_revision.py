@@ -34,6 +34,11 @@ def test_what_decides_the_bytes_decides_the_hash(other: str) -> None:
     assert other != _hash()
 
 
+def test_the_secret_of_a_source_does_not() -> None:
+    source = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
+    assert _hash(source=source | {"credentialsSecretRef": {"name": "mine"}}) == _hash(source=source)
+
+
 @pytest.mark.parametrize("same", [_hash(revisionHistoryLimit=9), _hash(config={"maxBatchSize": 0}), _hash(config={})])
 def test_nothing_else_does(same: str) -> None:
     assert same == _hash()

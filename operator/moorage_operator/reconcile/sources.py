@@ -1,0 +1,48 @@
+"""What agents are told, and may read, to fetch a revision's source besides the snapshot itself.
+
+Separate because none of it decides the bytes: it makes no revision, and comes and goes on one that exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from moorage_crds import labels, names
+from moorage_crds.modeldeployment import ModelDeploymentSpec
+from moorage_operator.reconcile.identity import is_being_deleted
+from moorage_operator.reconcile.revisions import Revision
+from moorage_operator.reconcile.world import World
+
+
+def told(revisions: tuple[Revision, ...], spec: ModelDeploymentSpec) -> tuple[Revision, ...]:
+    """Return the revisions with the last one, which the spec asks for, fetched as the spec says now.
+
+    The others keep the Secret they were fetched with: a replica may have to fetch the serving revision again.
+    """
+    *others, target = revisions
+    reference = spec.source.credentials_secret_ref
+    return (*others, replace(target, credentials=reference.name if reference else None))
+
+
+def secrets(world: World) -> tuple[str, ...]:
+    """Return the names of the Secrets that the agents may read: of specs and of revisions to be held.
+
+    Never one of Moorage's own, whatever a spec names: they hold the keys of the whole tenant.
+    """
+    found = {name for name in (*_in_specs(world), *_in_revisions(world)) if not name.startswith(names.RESERVED_PREFIX)}
+    return tuple(sorted(found))
+
+
+def _in_specs(world: World) -> Iterator[str]:
+    for model in world.models:
+        reference = ((model.get("spec") or {}).get("source") or {}).get("credentialsSecretRef")
+        if reference and not is_being_deleted(model):
+            yield reference["name"]
+
+
+def _in_revisions(world: World) -> Iterator[str]:
+    for revision in world.revisions:
+        annotations = revision["metadata"].get("annotations") or {}
+        if labels.CREDENTIALS_FROM in annotations and annotations.get(labels.INTENT) == labels.WANTED:
+            yield annotations[labels.CREDENTIALS_FROM]

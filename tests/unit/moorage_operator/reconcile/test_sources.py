@@ -1,0 +1,135 @@
+"""What agents are told, and may read, to fetch sources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from moorage_crds import labels, names
+from tests.unit.moorage_operator.reconcile.builders import (
+    condition,
+    keys,
+    model,
+    pass_once,
+    promote,
+    serving,
+    status,
+    steady,
+)
+from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
+
+ROLE = ("Role", names.SOURCES_ROLE)
+BINDING = ("RoleBinding", names.SOURCES_ROLE)
+
+
+def remote(name: str = "m", named: str | None = "mine") -> dict[str, Any]:
+    found: dict[str, Any] = {"uri": f"https://models.example/{name}.zip", "sha256": "0" * 64}
+    return found | ({"credentialsSecretRef": {"name": named}} if named else {})
+
+
+def readable(cluster: FakeCluster) -> list[str]:
+    """Return the Secrets that the agents may read."""
+    if not cluster.has(*ROLE):
+        assert not cluster.has(*BINDING)
+        return []
+    (rule,) = cluster.get(*ROLE)["rules"]
+    assert (rule["apiGroups"], rule["resources"], rule["verbs"]) == ([""], ["secrets"], ["get"])
+    found: list[str] = rule["resourceNames"]
+    return found
+
+
+def told(cluster: FakeCluster) -> dict[str, str | None]:
+    """Return the Secret that agents are told for each revision, by hash."""
+    return {
+        name[-8:]: found["metadata"].get("annotations", {}).get(labels.CREDENTIALS_FROM)
+        for (kind, _, name), found in cluster.objects.items()
+        if kind == "ControllerRevision"
+    }
+
+
+def test_agents_may_read_no_secret_while_no_source_names_one() -> None:
+    cluster, _ = serving()
+    assert readable(cluster) == []
+
+
+def test_agents_may_read_exactly_the_secrets_that_sources_name() -> None:
+    cluster = steady()
+    cluster.add(model("one", source=remote(named="b")))
+    cluster.add(model("two", source=remote(named="a")))
+    cluster.add(model("three", source=remote(named="a")))
+    actions = keys(pass_once(cluster))
+    assert readable(cluster) == ["a", "b"]
+    assert cluster.get(*BINDING)["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Role",
+        "name": names.SOURCES_ROLE,
+    }
+    assert cluster.get(*BINDING)["subjects"] == [
+        {"kind": "ServiceAccount", "name": names.AGENT_SERVICE_ACCOUNT, "namespace": "tenant-acme"}
+    ]
+    rights = [actions.index(f"apply {kind} tenant-acme/{names.SOURCES_ROLE}") for kind in ("Role", "RoleBinding")]
+    assert max(rights) < min(actions.index(each) for each in actions if "ControllerRevision" in each)
+    assert pass_once(cluster) == ()
+
+
+@pytest.mark.parametrize("name", [names.CREDENTIALS, "moorage-other"])
+def test_moorages_own_secrets_are_never_granted(name: str) -> None:
+    cluster = steady()
+    cluster.add(model(source=remote(named=name)))
+    pass_once(cluster)
+    assert readable(cluster) == []
+
+
+def test_the_right_goes_with_the_last_model_that_needs_it() -> None:
+    cluster = steady()
+    made = cluster.add(model(source=remote()))
+    pass_once(cluster)
+    made["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.objects = {key: found for key, found in cluster.objects.items() if key[0] != "ControllerRevision"}
+    pass_once(cluster)
+    assert readable(cluster) == []
+
+
+def test_another_secret_makes_no_other_revision_and_is_told_at_once() -> None:
+    cluster, _ = serving()
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote(named="old")})
+    revision = promote(cluster)
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote(named="new")})
+    assert keys(pass_once(cluster))[:2] == [
+        f"apply Role tenant-acme/{names.SOURCES_ROLE}",
+        f"apply ControllerRevision tenant-acme/digits-{revision}",
+    ]
+    assert told(cluster)[revision] == "new"
+    assert status(cluster)["stableRevision"] == revision
+    assert "candidateRevision" not in status(cluster)
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote(named=None)})
+    pass_once(cluster)
+    assert told(cluster)[revision] is None
+    pass_once(cluster)
+    assert readable(cluster) == []
+    assert pass_once(cluster) == ()
+
+
+def test_the_serving_revision_keeps_the_secret_it_was_fetched_with() -> None:
+    cluster, _ = serving()
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote("m", "old")})
+    stable = promote(cluster)
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote("n", "new")})
+    pass_once(cluster)
+    candidate = status(cluster)["candidateRevision"]
+    assert (told(cluster)[stable], told(cluster)[candidate]) == ("old", "new")
+    pass_once(cluster)
+    assert readable(cluster) == ["new", "old"]
+
+
+def test_a_secret_that_cannot_be_used_shows_and_leaves_the_serving_revision_alone() -> None:
+    cluster, first = serving()
+    cluster.change_spec("ModelDeployment", "digits", {"source": remote()})
+    pass_once(cluster)
+    candidate = status(cluster)["candidateRevision"]
+    cluster.report("digits", "triton-a", (first, "Loaded", ""), (candidate, "FetchFailed", "lacks the label"))
+    status(cluster)["replicas"][0]["revisions"][1]["reason"] = "SecretNotUsable"
+    pass_once(cluster)
+    assert condition(status(cluster))["reason"] == "SecretNotUsable"
+    assert status(cluster)["traffic"][0]["revision"] == first
