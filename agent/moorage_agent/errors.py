@@ -57,6 +57,13 @@ class ChecksumError(FetchError):
     reason = "ChecksumMismatch"
 
 
+class SourceChangedError(FetchError):
+    """A folder holds other files than when its revision was first fetched."""
+
+    code = "source-changed"
+    reason = "SourceChanged"
+
+
 class SourceInvalidError(FetchError):
     """The source's archive or folder is damaged, hostile or beyond a bound."""
 

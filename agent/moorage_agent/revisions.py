@@ -40,6 +40,8 @@ class Revision:
     """The snapshot, for wanted revisions."""
     credentials: str | None = None
     """Name of the Secret that its source is fetched with."""
+    digest: str | None = None
+    """Manifest digest that its folder must have, None until the first one was recorded."""
 
     @property
     def triton_name(self) -> str:
@@ -73,6 +75,7 @@ def parse(manifest: Mapping[str, Any]) -> Revision | None:
         promoted=labels.PROMOTED_AT in annotations,
         data=manifest.get("data") if intent == labels.WANTED else None,
         credentials=annotations.get(labels.CREDENTIALS_FROM),
+        digest=annotations.get(labels.SOURCE_DIGEST),
     )
 
 

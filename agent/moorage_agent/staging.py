@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from moorage_agent import config_pbtxt, layout
-from moorage_agent.errors import FetchError, ModelFilesError
+from moorage_agent.errors import FetchError, ModelFilesError, SourceChangedError
+from moorage_agent.repository import DIGEST
+from moorage_agent.sources import manifest
 from moorage_agent.sources.budget import Budget
 from moorage_crds.modelconfig import Config
 from moorage_crds.modeldeployment import Source
@@ -36,7 +38,10 @@ async def stage(revision: Revision, sources: Fetcher, repository: Repository) ->
     try:
         budget = Budget(await asyncio.to_thread(repository.room))
         await sources.fetch(source, folder, budget)
+        digest = await asyncio.to_thread(_proven, source, folder, revision)
         await asyncio.to_thread(_finish, revision, folder, backend, config)
+        if digest:
+            await asyncio.to_thread((folder / DIGEST).write_text, digest, encoding="ascii")
         await asyncio.to_thread(repository.complete, name)
     except BaseException:
         # Not awaited in a thread: a cancelled task could not wait for it.
@@ -58,6 +63,16 @@ def _with_credentials(source: Source, secret: str | None) -> Source:
     """Return the source with the Secret, which is no part of the snapshot."""
     reference = SecretReference(name=secret) if secret else None
     return source.model_copy(update={"credentials_secret_ref": reference})
+
+
+def _proven(source: Source, folder: Path, revision: Revision) -> str | None:
+    """Return the manifest digest of a source that promises none, and so is held to its first; None for any other."""
+    if source.inline or source.sha256:
+        return None
+    found = manifest.digest(folder)
+    if revision.digest not in (None, found):
+        raise SourceChangedError(f"expected the files first fetched, manifest digest {revision.digest}; got {found}")
+    return found
 
 
 def _finish(revision: Revision, folder: Path, backend: str, config: Config) -> None:

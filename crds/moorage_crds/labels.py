@@ -44,6 +44,9 @@ DRAINING_SINCE: Final = "moorage.dev/draining-since"
 CREDENTIALS_FROM: Final = "moorage.dev/credentials-from"
 """Annotation of a ControllerRevision: name of the Secret that agents fetch its source with; absent = none."""
 
+SOURCE_DIGEST: Final = "moorage.dev/source-digest"
+"""Annotation of a ControllerRevision: manifest digest of its folder when it was first fetched; absent until then."""
+
 SOURCE_CREDENTIALS: Final = "moorage.dev/source-credentials"
 """Label of a Secret that a source may name; its value must be ``"true"``."""
 

@@ -48,6 +48,8 @@ class Revision:
     """``labels.WANTED``, ``labels.DRAINING`` or None for history."""
     credentials: str | None = None
     """Secret that its source is fetched with."""
+    digest: str | None = None
+    """Manifest digest of its folder when it was first fetched."""
     observed: Manifest | None = None
     """The ControllerRevision it was read from, None for one to be made."""
 
@@ -113,6 +115,7 @@ def _read(item: Manifest) -> Revision:
         draining_since=times.parse(annotations.get(labels.DRAINING_SINCE, "")),
         intent=annotations.get(labels.INTENT),
         credentials=annotations.get(labels.CREDENTIALS_FROM),
+        digest=annotations.get(labels.SOURCE_DIGEST),
         observed=item,
     )
 
@@ -247,7 +250,11 @@ def _annotations(revision: Revision) -> dict[str, Any]:
         labels.DRAINING_SINCE: revision.draining_since,
     }
     given = {key: times.as_microseconds(moment) for key, moment in moments.items() if moment}
-    words = {labels.INTENT: revision.intent, labels.CREDENTIALS_FROM: revision.credentials}
+    words = {
+        labels.INTENT: revision.intent,
+        labels.CREDENTIALS_FROM: revision.credentials,
+        labels.SOURCE_DIGEST: revision.digest,
+    }
     given |= {key: word for key, word in words.items() if word}
     return {"annotations": given} if given else {}
 

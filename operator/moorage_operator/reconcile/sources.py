@@ -10,19 +10,27 @@ from dataclasses import replace
 
 from moorage_crds import labels, names
 from moorage_crds.modeldeployment import ModelDeploymentSpec
+from moorage_operator.reconcile import replicas
 from moorage_operator.reconcile.identity import is_being_deleted
 from moorage_operator.reconcile.revisions import Revision
-from moorage_operator.reconcile.world import World
+from moorage_operator.reconcile.world import Manifest, World
 
 
-def told(revisions: tuple[Revision, ...], spec: ModelDeploymentSpec) -> tuple[Revision, ...]:
+def told(revisions: tuple[Revision, ...], spec: ModelDeploymentSpec, model: Manifest) -> tuple[Revision, ...]:
     """Return the revisions with the last one, which the spec asks for, fetched as the spec says now.
 
     The others keep the Secret they were fetched with: a replica may have to fetch the serving revision again.
     """
     *others, target = revisions
     reference = spec.source.credentials_secret_ref
-    return (*others, replace(target, credentials=reference.name if reference else None))
+    digest = target.digest or _first_digest(model, target.hash)
+    return (*others, replace(target, credentials=reference.name if reference else None, digest=digest))
+
+
+def _first_digest(model: Manifest, revision: str) -> str | None:
+    """Return the manifest digest that a replica found for a revision; with several, whichever status lists first."""
+    said = (item for entry in replicas.entries(model) for item in entry.get("revisions") or ())
+    return next((item["sourceDigest"] for item in said if item["name"] == revision and "sourceDigest" in item), None)
 
 
 def secrets(world: World) -> tuple[str, ...]:

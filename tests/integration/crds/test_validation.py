@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _INLINE = {"inline": {"files": {"1/model.py": "x"}}}
 _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
+_S3 = {"uri": "s3://models/net"}
 
 
 def _tenant(name: str = "acme", **spec: Any) -> Manifest:
@@ -52,6 +53,14 @@ REFUSED = {
         "goes with spec.source.uri",
     ),
     "a Secret's name that is none": (_model(source=_HTTPS | {"credentialsSecretRef": {"name": "../x"}}), "name"),
+    "a sha256 of an inline source": (_model(source=_INLINE | {"sha256": "0" * 64}), "goes with spec.source.uri"),
+    "a bucket of two letters": (_model(source={"uri": "s3://ab/key"}), "spec.source.uri"),
+    "a bucket without a key": (_model(source={"uri": "s3://models/"}), "spec.source.uri"),
+    "an S3 server of an https source": (_model(source=_HTTPS | {"s3": {"region": "eu"}}), "goes with an s3://"),
+    "an S3 server of an inline source": (_model(source=_INLINE | {"s3": {"region": "eu"}}), "goes with an s3://"),
+    "an S3 server without TLS": (_model(source=_S3 | {"s3": {"endpoint": "http://minio.example"}}), "endpoint"),
+    "an S3 server with a path": (_model(source=_S3 | {"s3": {"endpoint": "https://minio.example/x"}}), "endpoint"),
+    "an unknown addressing": (_model(source=_S3 | {"s3": {"addressing": "Dns"}}), "addressing"),
     "a path above the folder": (_model(source={"inline": {"files": {"../x": ""}}}), "inside the model's folder"),
     "an absolute path": (_model(source={"inline": {"files": {"/x": ""}}}), "inside the model's folder"),
     "a path with an empty part": (_model(source={"inline": {"files": {"1//x": ""}}}), "inside the model's folder"),
@@ -146,6 +155,10 @@ TAKEN = {
     "an inline model": _model(source=_INLINE),
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
     "a source with a Secret": _model(source=_HTTPS | {"credentialsSecretRef": {"name": "mine.example"}}),
+    "a folder in S3": _model(source=_S3),
+    "an archive in another S3": _model(
+        source=_S3 | {"sha256": "0" * 64, "s3": {"endpoint": "https://minio.example:9000", "region": "eu-central-1"}}
+    ),
     "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),
     "a model's name of 54 characters": _model("a" * 54, source=_INLINE),
     "a canary": _model(source=_INLINE, rollout={"canary": {"weight": 10}}),

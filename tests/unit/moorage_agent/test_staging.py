@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from moorage_agent.errors import FetchError, ModelFilesError
+from moorage_agent.errors import FetchError, ModelFilesError, SourceChangedError
 from moorage_agent.repository import OnDisk, Repository
 from moorage_agent.sources import INLINE, Sources
 from moorage_agent.sources.inline import Inline
@@ -84,6 +84,44 @@ async def test_a_source_is_fetched_with_the_secret_that_the_revision_names_now(r
 async def test_a_secrets_name_that_is_a_path_is_refused(repository: Repository) -> None:
     with pytest.raises(FetchError, match="not readable"):
         await stage(replace(revision("a"), credentials="../moorage-credentials"), SOURCES, repository)
+
+
+class Folder:
+    """A source that is a folder, whose files may change."""
+
+    def __init__(self, content: str = "one") -> None:
+        self.content = content
+
+    async def fetch(self, _source: Source, into: Path, _budget: Budget) -> None:
+        (into / "1").mkdir()
+        (into / "1" / "model.py").write_text(self.content)
+
+
+async def test_a_folders_digest_is_kept_with_it(repository: Repository) -> None:
+    a = revision("a", snapshot(source={"uri": "s3://models/a"}))
+    await stage(a, Folder(), repository)
+    before = repository.on_disk().digests
+    repository.place(a.triton_name)
+    assert before.keys() == {a.triton_name}
+    assert repository.on_disk().digests == before
+
+
+async def test_a_folder_that_is_as_it_was_is_staged_again(repository: Repository) -> None:
+    a = revision("a", snapshot(source={"uri": "s3://models/a"}))
+    await stage(a, Folder(), repository)
+    digest = repository.on_disk().digests[a.triton_name]
+    repository.delete(a.triton_name)
+    await stage(replace(a, digest=digest), Folder(), repository)
+    with pytest.raises(SourceChangedError, match=digest):
+        await stage(replace(a, digest=digest), Folder("two"), repository)
+    assert repository.on_disk() == OnDisk()
+
+
+async def test_what_promises_its_content_has_no_digest(repository: Repository) -> None:
+    source = {"uri": "s3://models/a.zip", "sha256": "0" * 64}
+    for a in (revision("a"), revision("b", snapshot("b", source=source))):
+        await stage(a, Folder(), repository)
+    assert repository.on_disk().digests == {}
 
 
 BAD: dict[str, tuple[dict[str, Any], type[MoorageError], str]] = {

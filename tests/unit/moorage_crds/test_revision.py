@@ -28,6 +28,8 @@ def test_the_hash_of_a_known_snapshot_never_changes() -> None:
         _hash(config={"maxBatchSize": 8}),
         _hash(source={"inline": {"files": {"1/model.py": "y"}}}),
         _hash(source={"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}),
+        _hash(source={"uri": "s3://models/m"}),
+        _hash(source={"uri": "s3://models/m", "s3": {"region": "eu-central-1"}}),
     ],
 )
 def test_what_decides_the_bytes_decides_the_hash(other: str) -> None:

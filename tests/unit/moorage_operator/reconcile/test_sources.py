@@ -10,6 +10,7 @@ from moorage_crds import labels, names
 from tests.unit.moorage_operator.reconcile.builders import (
     condition,
     keys,
+    load,
     model,
     pass_once,
     promote,
@@ -121,6 +122,40 @@ def test_the_serving_revision_keeps_the_secret_it_was_fetched_with() -> None:
     assert (told(cluster)[stable], told(cluster)[candidate]) == ("old", "new")
     pass_once(cluster)
     assert readable(cluster) == ["new", "old"]
+
+
+def recorded(cluster: FakeCluster) -> dict[str, str | None]:
+    """Return the digest on record of each revision, by hash."""
+    return {
+        name[-8:]: found["metadata"].get("annotations", {}).get(labels.SOURCE_DIGEST)
+        for (kind, _, name), found in cluster.objects.items()
+        if kind == "ControllerRevision"
+    }
+
+
+def test_the_first_digest_of_a_folder_is_recorded_for_good() -> None:
+    cluster, first = serving("one", "triton-a", "triton-b")
+    cluster.change_spec("ModelDeployment", "digits", {"source": {"uri": "s3://models/digits"}})
+    pass_once(cluster)
+    candidate = status(cluster)["candidateRevision"]
+    assert recorded(cluster) == {first: None, candidate: None}
+    load(cluster, "triton-b", candidate, "Loading", sourceDigest="b" * 64)
+    assert keys(pass_once(cluster))[0] == f"apply ControllerRevision tenant-acme/digits-{candidate}"
+    load(cluster, "triton-a", candidate, "Loading", sourceDigest="a" * 64)
+    pass_once(cluster)
+    assert recorded(cluster) == {first: None, candidate: "b" * 64}
+
+
+def test_a_cleared_status_loses_no_digest() -> None:
+    cluster, _ = serving()
+    cluster.change_spec("ModelDeployment", "digits", {"source": {"uri": "s3://models/digits"}})
+    pass_once(cluster)
+    candidate = status(cluster)["candidateRevision"]
+    load(cluster, "triton-a", candidate, "Loaded", sourceDigest="a" * 64)
+    pass_once(cluster)
+    cluster.get("ModelDeployment", "digits")["status"] = {}
+    pass_once(cluster)
+    assert recorded(cluster)[candidate] == "a" * 64
 
 
 def test_a_secret_that_cannot_be_used_shows_and_leaves_the_serving_revision_alone() -> None:
