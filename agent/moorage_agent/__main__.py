@@ -29,6 +29,7 @@ from moorage_agent.sources.credentials import Keyring
 from moorage_agent.sources.https import Https
 from moorage_agent.sources.inline import Inline
 from moorage_agent.sources.outside import Outside
+from moorage_agent.sources.pvc import Pvc
 from moorage_agent.sources.s3 import S3
 from moorage_agent.sync import Sync
 from moorage_agent.triton import Triton
@@ -98,7 +99,9 @@ def _triton(found: Settings) -> Triton:
 def _sources(found: Settings, keyring: Keyring) -> Sources:
     rules = AddressRules(allowed=found.allowed, denied=found.denied)
     outside = Outside(rules, ssl.create_default_context())
-    return Sources({INLINE: Inline(), "https": Https(outside, keyring), "s3": S3(outside, keyring, _now)})
+    return Sources(
+        {INLINE: Inline(), "https": Https(outside, keyring), "s3": S3(outside, keyring, _now), "pvc": Pvc(found.claims)}
+    )
 
 
 def _now() -> datetime:

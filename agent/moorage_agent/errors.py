@@ -64,6 +64,13 @@ class SourceChangedError(FetchError):
     reason = "SourceChanged"
 
 
+class ClaimNotMountedError(FetchError):
+    """The source names a claim that the Tenant does not let its pods mount."""
+
+    code = "claim-not-mounted"
+    reason = "ClaimNotMounted"
+
+
 class SourceInvalidError(FetchError):
     """The source's archive or folder is damaged, hostile or beyond a bound."""
 

@@ -49,6 +49,7 @@ REASONS: Final = {
     "CredentialsDenied": "The source's server refused the credentials, or wants some.",
     "SecretNotUsable": "The Secret of the source is missing, not labelled or not for this host, or Moorage's own.",
     "SourceChanged": "The source's folder holds other files than when the revision was first fetched.",
+    "ClaimNotMounted": "The pod does not mount the claim: spec.inference.modelClaims of the Tenant does not name it.",
     "SourceInvalid": "The source's archive or folder is damaged, hostile or beyond a bound.",
     "StorageFull": "The model store has no room for the files.",
     "LoadFailed": "Triton refused the model; the message is Triton's own.",

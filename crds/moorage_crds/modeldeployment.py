@@ -15,7 +15,7 @@ INLINE_FILES_MAX = 64
 INLINE_BYTES_MAX = 128 * 1024
 """Total of an inline source; above about 256 KiB client-side apply fails on its own annotation."""
 
-_URI = r"^(https://[^\s]+|s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^\s]+)$"
+_URI = r"^(https://[^\s]+|s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^\s]+|pvc://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[^\s]*)$"
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -40,8 +40,8 @@ SOURCE_RULES: list[JsonValue] = [
         "message": "spec.source.s3 goes with an s3:// spec.source.uri",
     },
     {
-        "rule": "!has(self.credentialsSecretRef) || has(self.uri)",
-        "message": "spec.source.credentialsSecretRef goes with spec.source.uri",
+        "rule": "!has(self.credentialsSecretRef) || has(self.uri) && !self.uri.startsWith('pvc://')",
+        "message": "spec.source.credentialsSecretRef goes with an https:// or s3:// spec.source.uri",
     },
     {
         "rule": f"!has(self.inline) || self.inline.files.all(p, {_PATH_STAYS_INSIDE})",
@@ -82,7 +82,8 @@ class Source(Schema):
     """Where the model's files come from; exactly one of ``uri`` and ``inline``."""
 
     uri: Annotated[str, Field(pattern=_URI, max_length=2048)] | None = None
-    """``https://`` or ``s3://bucket/key`` of an archive (tar, tar.gz, zip) or of one model file; of a folder in S3."""
+    """``https://``, ``s3://bucket/key`` or ``pvc://claim/path`` of an archive (tar, tar.gz, zip) or of one model file;
+    the latter two also of a folder."""
     s3: ObjectStore | None = None
     """Where an ``s3://`` source is served."""
     inline: Inline | None = None

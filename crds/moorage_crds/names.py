@@ -63,6 +63,9 @@ SOURCES_ROLE: Final = "moorage-agent-sources"
 RESERVED_PREFIX: Final = "moorage-"
 """Names of Moorage's own Secrets begin so; no source may use one."""
 
+CLAIMS_FOLDER: Final = "/claims"
+"""Where the agent's container has the volume claims that sources may name, each under its own name."""
+
 MEMBER_ROLES: Final = {
     "admin": "moorage-tenant-admin",
     "developer": "moorage-tenant-developer",

@@ -79,6 +79,15 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelClaim:
+    """A volume claim that the agent reads models from."""
+
+    volume: str
+    claim: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
@@ -92,6 +101,7 @@ class TritonContext:
     triton_resources: Mapping[str, Any]
     agent_resources: Mapping[str, Any]
     model_store_size: str
+    model_claims: tuple[ModelClaim, ...]
     denied_cidrs: str
     """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
     node_selector: Labels

@@ -186,6 +186,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         triton_resources=resources.triton(spec),
         agent_resources=resources.AGENT,
         model_store_size=inference.model_store.size_limit,
+        model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
         node_selector=inference.node_selector,
         tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),

@@ -5,7 +5,7 @@ Separate because none of it decides the bytes: it makes no revision, and comes a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from moorage_crds import labels, names
@@ -14,6 +14,7 @@ from moorage_operator.reconcile import replicas
 from moorage_operator.reconcile.identity import is_being_deleted
 from moorage_operator.reconcile.revisions import Revision
 from moorage_operator.reconcile.world import Manifest, World
+from moorage_templates import ModelClaim
 
 
 def told(revisions: tuple[Revision, ...], spec: ModelDeploymentSpec, model: Manifest) -> tuple[Revision, ...]:
@@ -40,6 +41,14 @@ def secrets(world: World) -> tuple[str, ...]:
     """
     found = {name for name in (*_in_specs(world), *_in_revisions(world)) if not name.startswith(names.RESERVED_PREFIX)}
     return tuple(sorted(found))
+
+
+def claims(names_of_claims: Iterable[str]) -> tuple[ModelClaim, ...]:
+    """Return the agent's mounts, in an order that does not depend on the spec's."""
+    return tuple(
+        ModelClaim(f"claim-{number}", claim, f"{names.CLAIMS_FOLDER}/{claim}")
+        for number, claim in enumerate(sorted(names_of_claims))
+    )
 
 
 def _in_specs(world: World) -> Iterator[str]:

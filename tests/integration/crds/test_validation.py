@@ -17,6 +17,8 @@ _INLINE = {"inline": {"files": {"1/model.py": "x"}}}
 _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
 _S3 = {"uri": "s3://models/net"}
 
+_PVC = {"uri": "pvc://models/net"}
+
 
 def _tenant(name: str = "acme", **spec: Any) -> Manifest:
     return {"apiVersion": API_VERSION, "kind": "Tenant", "metadata": {"name": name}, "spec": spec}
@@ -50,8 +52,13 @@ REFUSED = {
     "a plain http source": (_model(source=_HTTPS | {"uri": "http://models.example/m"}), "spec.source.uri"),
     "a Secret of an inline source": (
         _model(source=_INLINE | {"credentialsSecretRef": {"name": "mine"}}),
-        "goes with spec.source.uri",
+        "goes with an https:// or s3://",
     ),
+    "a Secret of a claim": (_model(source=_PVC | {"credentialsSecretRef": {"name": "mine"}}), "goes with an https://"),
+    "a claim without a path": (_model(source={"uri": "pvc://models"}), "spec.source.uri"),
+    "a claim's name that is a path": (_model(source={"uri": "pvc://../models"}), "spec.source.uri"),
+    "a claim twice": (_tenant(inference={"modelClaims": ["a", "a"]}), "Duplicate"),
+    "a claim that is a path": (_tenant(inference={"modelClaims": ["../a"]}), "modelClaims"),
     "a Secret's name that is none": (_model(source=_HTTPS | {"credentialsSecretRef": {"name": "../x"}}), "name"),
     "a sha256 of an inline source": (_model(source=_INLINE | {"sha256": "0" * 64}), "goes with spec.source.uri"),
     "a bucket of two letters": (_model(source={"uri": "s3://ab/key"}), "spec.source.uri"),
@@ -156,6 +163,9 @@ TAKEN = {
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
     "a source with a Secret": _model(source=_HTTPS | {"credentialsSecretRef": {"name": "mine.example"}}),
     "a folder in S3": _model(source=_S3),
+    "a folder of a claim": _model(source=_PVC),
+    "an archive in a claim": _model(source={"uri": "pvc://models.v2/m.zip", "sha256": "0" * 64}),
+    "a tenant with claims": _tenant(inference={"modelClaims": ["models", "models.v2"]}),
     "an archive in another S3": _model(
         source=_S3 | {"sha256": "0" * 64, "s3": {"endpoint": "https://minio.example:9000", "region": "eu-central-1"}}
     ),

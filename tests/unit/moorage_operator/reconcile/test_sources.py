@@ -158,6 +158,43 @@ def test_a_cleared_status_loses_no_digest() -> None:
     assert recorded(cluster)[candidate] == "a" * 64
 
 
+def deployment(*claims: str) -> dict[str, Any]:
+    return steady(inference={"modelClaims": list(claims)}).get("Deployment", names.TRITON)
+
+
+def test_only_the_agent_mounts_the_claims_that_the_tenant_names_and_only_to_read() -> None:
+    pod = deployment("weights", "models.v2")["spec"]["template"]["spec"]
+    claims = {
+        volume["name"]: volume["persistentVolumeClaim"] for volume in pod["volumes"] if "claim-" in volume["name"]
+    }
+    assert claims == {
+        "claim-0": {"claimName": "models.v2", "readOnly": True},
+        "claim-1": {"claimName": "weights", "readOnly": True},
+    }
+    (agent,), (triton,) = pod["initContainers"], pod["containers"]
+    assert [mount for mount in agent["volumeMounts"] if mount["name"] in claims] == [
+        {"name": "claim-0", "mountPath": "/claims/models.v2", "readOnly": True},
+        {"name": "claim-1", "mountPath": "/claims/weights", "readOnly": True},
+    ]
+    assert not {mount["name"] for mount in triton["volumeMounts"]} & claims.keys()
+
+
+def test_claims_in_another_order_restart_no_pod_and_no_claims_leave_pods_as_they_were() -> None:
+    assert deployment("a", "b")["spec"] == deployment("b", "a")["spec"]
+    assert deployment()["spec"] == steady().get("Deployment", names.TRITON)["spec"]
+
+
+def test_claims_come_and_go_with_the_spec() -> None:
+    cluster = steady()
+    before = cluster.get("Deployment", names.TRITON)["spec"]
+    cluster.change_spec("Tenant", "acme", {"inference": {"modelClaims": ["models"]}})
+    assert "apply Deployment tenant-acme/triton" in keys(pass_once(cluster))
+    assert cluster.get("Deployment", names.TRITON)["spec"] != before
+    cluster.change_spec("Tenant", "acme", {"inference": {}})
+    pass_once(cluster)
+    assert cluster.get("Deployment", names.TRITON)["spec"] == before
+
+
 def test_a_secret_that_cannot_be_used_shows_and_leaves_the_serving_revision_alone() -> None:
     cluster, first = serving()
     cluster.change_spec("ModelDeployment", "digits", {"source": remote()})
