@@ -42,6 +42,8 @@ class Revision:
     """Name of the Secret that its source is fetched with."""
     digest: str | None = None
     """Manifest digest that its folder must have, None until the first one was recorded."""
+    egress: str = ""
+    """Ranges that its source may lead to although they are not public, comma between."""
 
     @property
     def triton_name(self) -> str:
@@ -76,6 +78,7 @@ def parse(manifest: Mapping[str, Any]) -> Revision | None:
         data=manifest.get("data") if intent == labels.WANTED else None,
         credentials=annotations.get(labels.CREDENTIALS_FROM),
         digest=annotations.get(labels.SOURCE_DIGEST),
+        egress=annotations.get(labels.EGRESS_CIDRS, ""),
     )
 
 

@@ -6,6 +6,7 @@ Separate because it is the one sequence in which sources, layout, configuration 
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from moorage_agent.repository import Repository
     from moorage_agent.revisions import Revision
+    from moorage_agent.settings import Network
     from moorage_agent.sources import Fetcher
 
 _DEFAULT_BACKEND = config_pbtxt.PYTHON
@@ -36,7 +38,7 @@ async def stage(revision: Revision, sources: Fetcher, repository: Repository) ->
     name = revision.triton_name
     folder = await asyncio.to_thread(repository.begin, name)
     try:
-        budget = Budget(await asyncio.to_thread(repository.room))
+        budget = Budget(await asyncio.to_thread(repository.room), reach=_reach(revision))
         await sources.fetch(source, folder, budget)
         digest = await asyncio.to_thread(_proven, source, folder, revision)
         await asyncio.to_thread(_finish, revision, folder, backend, config)
@@ -57,6 +59,14 @@ def _read(revision: Revision) -> tuple[Source, str, Config]:
     except (KeyError, ValidationError) as error:
         raise FetchError(f"the revision's data are not readable: {error}") from error
     return source, data.get("backend") or _DEFAULT_BACKEND, config
+
+
+def _reach(revision: Revision) -> tuple[Network, ...]:
+    """Return the ranges that the Tenant opens to its sources; raises FetchError for what is none."""
+    try:
+        return tuple(ip_network(part, strict=False) for part in revision.egress.split(",") if part)
+    except ValueError as error:
+        raise FetchError(f"spec.network.egress of the Tenant: {error}") from error
 
 
 def _with_credentials(source: Source, secret: str | None) -> Source:

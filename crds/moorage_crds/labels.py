@@ -47,6 +47,9 @@ CREDENTIALS_FROM: Final = "moorage.dev/credentials-from"
 SOURCE_DIGEST: Final = "moorage.dev/source-digest"
 """Annotation of a ControllerRevision: manifest digest of its folder when it was first fetched; absent until then."""
 
+EGRESS_CIDRS: Final = "moorage.dev/egress-cidrs"
+"""Annotation of a ControllerRevision: ranges that its source may lead to though they are not public, comma between."""
+
 SOURCE_CREDENTIALS: Final = "moorage.dev/source-credentials"
 """Label of a Secret that a source may name; its value must be ``"true"``."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from moorage_agent.sources.budget import Budget
     from moorage_agent.sources.credentials import Credentials, Keyring
-    from moorage_agent.sources.outside import Outside
+    from moorage_agent.sources.outside import Outside, Visit
     from moorage_crds.modeldeployment import Source
 
 _MAX_REDIRECTS = 5
@@ -41,32 +41,33 @@ class Https:
         download = into.with_name(f"{into.name}.download")
         try:
             headers = _headers(await self._keyring.of(source), url)
-            async with self._outside.session(url.host or "") as session:
-                digest = await self._download(session, url, headers, download, budget)
+            async with self._outside.visit(url.host or "", budget.reach) as visit:
+                digest = await _download(visit, url, headers, download, budget)
                 settling.compare(digest, source.sha256)
                 await asyncio.to_thread(settling.settle, download, url.name, into, budget)
         finally:
             budget.cancelled = True  # Stops the thread where the waiting for it was cancelled.
             download.unlink(missing_ok=True)
 
-    async def _download(
-        self, session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], path: Path, budget: Budget
-    ) -> str:
-        """Write what the address answers to ``path`` and return its SHA-256.
 
-        The headers, which may hold a password, go no further than the first redirect to another server.
-        """
-        self._outside.check(url)
-        for _ in range(_MAX_REDIRECTS + 1):
-            async with session.get(url, headers=headers, allow_redirects=False) as response:
-                if response.status in _REDIRECTS:
-                    last, url = url, _target(url, response)
-                    self._outside.check(url)
-                    headers = headers if url.origin() == last.origin() else {}
-                    continue
-                outside.check_status(url.host or "", response.status)
-                return await outside.save(response, path, budget)
-        raise FetchError(f"{url.host}: more than {_MAX_REDIRECTS} redirects")
+async def _download(visit: Visit, url: URL, headers: Mapping[str, str], path: Path, budget: Budget) -> str:
+    """Write what the address answers to ``path`` and return its SHA-256.
+
+    The headers, which may hold a password, go no further than the first redirect to another server.
+    """
+    for _ in range(_MAX_REDIRECTS + 1):
+        async with visit.get(url, headers) as response:
+            if response.status in _REDIRECTS:
+                last, url = url, _target(url, response)
+                headers = headers if _server(url) == _server(last) else {}
+                continue
+            outside.check_status(url.host or "", response.status)
+            return await outside.save(response, path, budget)
+    raise FetchError(f"{url.host}: more than {_MAX_REDIRECTS} redirects")
+
+
+def _server(url: URL) -> tuple[str, str | None, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _headers(credentials: Credentials | None, url: URL) -> Mapping[str, str]:

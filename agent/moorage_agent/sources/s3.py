@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from moorage_agent.sources.budget import Budget
     from moorage_agent.sources.credentials import Credentials, Keyring
-    from moorage_agent.sources.outside import Outside
+    from moorage_agent.sources.outside import Outside, Visit
     from moorage_crds.modeldeployment import Source
 
 _OK = 200
@@ -77,30 +77,27 @@ class S3:
         name, _, key = (source.uri or "").removeprefix("s3://").partition("/")
         store = source.s3 or ObjectStore()
         bucket = bucket_of(name, store, await self._keyring.of(source))
-        self._outside.check(bucket.origin)
         download = into.with_name(f"{into.name}.download")
         try:
-            async with self._outside.session(bucket.host) as session:
+            async with self._outside.visit(bucket.host, budget.reach) as visit:
                 if source.sha256:
-                    settling.compare(await self._save(session, bucket, key, download, budget), source.sha256)
+                    settling.compare(await self._save(visit, bucket, key, download, budget), source.sha256)
                     await asyncio.to_thread(settling.settle, download, key.rpartition("/")[2], into, budget)
                 else:
-                    await self._folder(session, bucket, key.rstrip("/") + "/", into, budget)
+                    await self._folder(visit, bucket, key.rstrip("/") + "/", into, budget)
         finally:
             budget.cancelled = True  # Stops the thread where the waiting for it was cancelled.
             download.unlink(missing_ok=True)
 
-    async def _save(self, session: aiohttp.ClientSession, bucket: Bucket, key: str, path: Path, budget: Budget) -> str:
+    async def _save(self, visit: Visit, bucket: Bucket, key: str, path: Path, budget: Budget) -> str:
         url, headers = bucket.request(self._now(), key)
-        async with session.get(url, headers=headers, allow_redirects=False) as response:
+        async with visit.get(url, headers) as response:
             await _check(bucket, response)
             return await outside.save(response, path, budget)
 
-    async def _folder(
-        self, session: aiohttp.ClientSession, bucket: Bucket, prefix: str, into: Path, budget: Budget
-    ) -> None:
+    async def _folder(self, visit: Visit, bucket: Bucket, prefix: str, into: Path, budget: Budget) -> None:
         found = False
-        async for key in self._keys(session, bucket, prefix):
+        async for key in self._keys(visit, bucket, prefix):
             found = True
             target = safe_path(key.removeprefix(prefix))
             if key.endswith("/") or is_litter(target):
@@ -111,19 +108,19 @@ class S3:
                 raise SourceInvalidError(f"{key!r} is the path of another object too")
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                await self._save(session, bucket, key, path, budget)
+                await self._save(visit, bucket, key, path, budget)
             except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
                 raise SourceInvalidError("the source names a file as a folder too") from error
         if not found:
             raise SourceMissingError(f"{bucket.host} holds nothing below {prefix}")
 
-    async def _keys(self, session: aiohttp.ClientSession, bucket: Bucket, prefix: str) -> AsyncIterator[str]:
+    async def _keys(self, visit: Visit, bucket: Bucket, prefix: str) -> AsyncIterator[str]:
         """Yield every key below a prefix, one page in memory at a time."""
         token: str | None = None
         while True:
             query = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
             url, headers = bucket.request(self._now(), query=sigv4.query_of(query))
-            async with session.get(url, headers=headers, allow_redirects=False) as response:
+            async with visit.get(url, headers) as response:
                 await _check(bucket, response)
                 page = page_of(bucket.host, await _read(bucket, response))
             for key in page.keys:

@@ -98,7 +98,7 @@ def _roll(
     refusal = _refuse(spec, observed, data, allows_python=allows_python)
     if refusal:
         return revisions.plan(observed, None, terms, now), refusal
-    wanted = sources.told(revisions.with_target(observed, data), spec, model)
+    wanted = sources.told(revisions.with_target(observed, data), spec, model, world)
     reports = replicas.reports(model, wanted[-1].hash, ready)
     wanted = rollouts.advance(wanted, wanted[-1], reports, terms, now)
     return revisions.plan(wanted, wanted[-1], terms, now), None

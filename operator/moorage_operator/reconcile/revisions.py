@@ -50,6 +50,8 @@ class Revision:
     """Secret that its source is fetched with."""
     digest: str | None = None
     """Manifest digest of its folder when it was first fetched."""
+    egress: str | None = None
+    """Ranges that its source may lead to although they are not public."""
     observed: Manifest | None = None
     """The ControllerRevision it was read from, None for one to be made."""
 
@@ -116,6 +118,7 @@ def _read(item: Manifest) -> Revision:
         intent=annotations.get(labels.INTENT),
         credentials=annotations.get(labels.CREDENTIALS_FROM),
         digest=annotations.get(labels.SOURCE_DIGEST),
+        egress=annotations.get(labels.EGRESS_CIDRS),
         observed=item,
     )
 
@@ -254,6 +257,7 @@ def _annotations(revision: Revision) -> dict[str, Any]:
         labels.INTENT: revision.intent,
         labels.CREDENTIALS_FROM: revision.credentials,
         labels.SOURCE_DIGEST: revision.digest,
+        labels.EGRESS_CIDRS: revision.egress if revision.intent == labels.WANTED else None,
     }
     given |= {key: word for key, word in words.items() if word}
     return {"annotations": given} if given else {}

@@ -17,15 +17,31 @@ from moorage_operator.reconcile.world import Manifest, World
 from moorage_templates import ModelClaim
 
 
-def told(revisions: tuple[Revision, ...], spec: ModelDeploymentSpec, model: Manifest) -> tuple[Revision, ...]:
+def told(
+    revisions: tuple[Revision, ...], spec: ModelDeploymentSpec, model: Manifest, world: World
+) -> tuple[Revision, ...]:
     """Return the revisions with the last one, which the spec asks for, fetched as the spec says now.
 
-    The others keep the Secret they were fetched with: a replica may have to fetch the serving revision again.
+    The others keep the Secret they were fetched with: a replica may have to fetch the serving revision again. All may
+    lead to where the Tenant lets its pods go now.
     """
-    *others, target = revisions
+    *others, target = (replace(each, egress=_egress(each, world)) for each in revisions)
     reference = spec.source.credentials_secret_ref
     digest = target.digest or _first_digest(model, target.hash)
     return (*others, replace(target, credentials=reference.name if reference else None, digest=digest))
+
+
+def _egress(revision: Revision, world: World) -> str | None:
+    """Return the ranges that the Tenant opens, for a source that is fetched over the network; None without any.
+
+    Told here and not to the pods, which a changed network must not restart.
+    """
+    uri: str = (revision.data.get("source") or {}).get("uri") or ""
+    if not uri.startswith(("https://", "s3://")):
+        return None
+    spec = (world.tenant or {}).get("spec") or {}
+    egress = (spec.get("network") or {}).get("egress") or {}
+    return None if egress.get("mode") == "None" else ",".join(egress.get("cidrs") or ()) or None
 
 
 def _first_digest(model: Manifest, revision: str) -> str | None:

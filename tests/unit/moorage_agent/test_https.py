@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from moorage_agent.settings import Network
+
 HOST = "models.test"
 LOOPBACK = AddressRules(allowed=(ip_network("127.0.0.1/32"),))
 FILE = b"onnx bytes"
@@ -96,6 +98,7 @@ class Downloads:
         self.into.mkdir()
         self.names = Names("127.0.0.1")
         self.rules = LOOPBACK
+        self.reach: tuple[Network, ...] = ()
         self.seconds = 10.0
         self.secrets: dict[str, dict[str, Any]] = {}
 
@@ -113,7 +116,7 @@ class Downloads:
             sha256=hashlib.sha256(content).hexdigest(),
             credentials_secret_ref=SecretReference(name=secret) if secret else None,
         )
-        await self.https().fetch(source, self.into, Budget(room))
+        await self.https().fetch(source, self.into, Budget(room, reach=self.reach))
         return sorted(str(each.relative_to(self.into)) for each in self.into.rglob("*") if each.is_file())
 
 
@@ -214,6 +217,15 @@ async def test_a_name_that_resolves_inside_is_refused(identity: Identity, tmp_pa
         server.rules = AddressRules()
         with pytest.raises(AddressRefusedError, match=HOST):
             await server.fetch("/net.onnx")
+
+
+async def test_a_private_address_is_reached_where_the_tenant_opens_its_range(
+    identity: Identity, tmp_path: Path
+) -> None:
+    async with downloads(identity, tmp_path, {"/net.onnx": answer(FILE)}) as server:
+        server.rules, server.reach = AddressRules(), (ip_network("127.0.0.0/8"),)
+        assert await server.fetch("/net.onnx") == ["net.onnx"]
+        assert len(await server.fetch("/net.onnx", host="127.0.0.1")) == 1
 
 
 async def test_one_inside_address_among_public_ones_refuses_the_name(identity: Identity, tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from moorage_agent.settings import Network
+
 HOST = "s3.test"
 FOLDER = {"models/net/1/model.onnx": b"onnx", "models/net/labels.txt": b"cat\n", "models/net2/1/model.onnx": b"other"}
 
@@ -68,7 +70,13 @@ class Store:
         return self.secret
 
     async def fetch(
-        self, uri: str, content: bytes | None = None, *, room: int = 1 << 20, **where: Any
+        self,
+        uri: str,
+        content: bytes | None = None,
+        *,
+        room: int = 1 << 20,
+        reach: tuple[Network, ...] = (),
+        **where: Any,
     ) -> dict[str, bytes]:
         source = Source(
             uri=uri,
@@ -77,7 +85,7 @@ class Store:
             credentials_secret_ref=SecretReference(name="mine") if self.secret else None,
         )
         outside = Outside(self.rules, self.identity.client(), lambda: Names("127.0.0.1"), 10.0)
-        await S3(outside, Keyring(self), lambda: NOW).fetch(source, self.into, Budget(room))
+        await S3(outside, Keyring(self), lambda: NOW).fetch(source, self.into, Budget(room, reach=reach))
         found = {path.relative_to(self.into).as_posix(): path for path in self.into.rglob("*") if path.is_file()}
         return {name: path.read_bytes() for name, path in found.items()}
 
@@ -187,6 +195,7 @@ async def test_a_private_address_is_refused_unless_it_is_allowed(identity: Ident
         with pytest.raises(AddressRefusedError):
             await s3.fetch("s3://models/net")
         assert s3.fake.asked == []
+        assert len(await s3.fetch("s3://models/net", reach=(ip_network("127.0.0.0/8"),))) == 2
 
 
 async def test_a_redirect_is_not_followed(identity: Identity, tmp_path: Path) -> None:

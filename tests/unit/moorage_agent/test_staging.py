@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from moorage_agent.revisions import Revision
+    from moorage_agent.settings import Network
     from moorage_agent.sources.budget import Budget
     from moorage_crds.modeldeployment import Source
 
@@ -67,10 +69,12 @@ class Asked:
 
     def __init__(self) -> None:
         self.secrets: list[str | None] = []
+        self.reach: tuple[Network, ...] = ()
 
     async def fetch(self, source: Source, into: Path, budget: Budget) -> None:
         reference = source.credentials_secret_ref
         self.secrets.append(reference.name if reference else None)
+        self.reach = budget.reach
         await SOURCES.fetch(source, into, budget)
 
 
@@ -79,6 +83,14 @@ async def test_a_source_is_fetched_with_the_secret_that_the_revision_names_now(r
     await stage(plain, asked, repository)
     await stage(replace(plain, credentials="mine"), asked, repository)
     assert asked.secrets == [None, "mine"]
+
+
+async def test_a_source_may_lead_where_the_tenant_opens_its_network(repository: Repository) -> None:
+    asked, plain = Asked(), revision("a")
+    await stage(replace(plain, egress="10.1.2.3/8,fd00::/8"), asked, repository)
+    assert asked.reach == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    with pytest.raises(FetchError, match="of the Tenant"):
+        await stage(replace(plain, egress="10.0.0.0/99"), asked, repository)
 
 
 async def test_a_secrets_name_that_is_a_path_is_refused(repository: Repository) -> None:

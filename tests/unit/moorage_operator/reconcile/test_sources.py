@@ -158,6 +158,31 @@ def test_a_cleared_status_loses_no_digest() -> None:
     assert recorded(cluster)[candidate] == "a" * 64
 
 
+def opened(cluster: FakeCluster) -> list[str]:
+    """Return the ranges that agents are told, of revisions that are told any."""
+    annotations = [
+        found["metadata"].get("annotations", {}) for (kind, *_), found in cluster.objects.items() if "Revision" in kind
+    ]
+    return [each[labels.EGRESS_CIDRS] for each in annotations if labels.EGRESS_CIDRS in each]
+
+
+def test_sources_may_lead_where_the_tenant_opens_its_network_and_no_pod_restarts_for_it() -> None:
+    cluster = steady(network={"egress": {"cidrs": ["10.0.0.0/8", "fd00::/8"]}})
+    cluster.add(model("remote", source=remote(named=None)))
+    cluster.add(model("inline"))
+    pass_once(cluster)
+    pod = cluster.get("Deployment", names.TRITON)["spec"]
+    assert opened(cluster) == ["10.0.0.0/8,fd00::/8"]
+    cluster.change_spec("Tenant", "acme", {"network": {"egress": {"cidrs": ["10.0.0.0/8"]}}})
+    pass_once(cluster)
+    assert opened(cluster) == ["10.0.0.0/8"]
+    cluster.change_spec("Tenant", "acme", {"network": {"egress": {"mode": "None", "cidrs": ["10.0.0.0/8"]}}})
+    pass_once(cluster)
+    assert opened(cluster) == []
+    assert cluster.get("Deployment", names.TRITON)["spec"] == pod
+    assert pass_once(cluster) == ()
+
+
 def deployment(*claims: str) -> dict[str, Any]:
     return steady(inference={"modelClaims": list(claims)}).get("Deployment", names.TRITON)
 
