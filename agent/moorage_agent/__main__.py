@@ -25,9 +25,12 @@ from moorage_agent.report import Pod, Reporter
 from moorage_agent.repository import Repository
 from moorage_agent.sources import INLINE, Sources
 from moorage_agent.sources.addresses import AddressRules
+from moorage_agent.sources.credentials import Keyring
 from moorage_agent.sources.https import Https
 from moorage_agent.sources.inline import Inline
 from moorage_agent.sources.outside import Outside
+from moorage_agent.sources.pvc import Pvc
+from moorage_agent.sources.s3 import S3
 from moorage_agent.sync import Sync
 from moorage_agent.triton import Triton
 from moorage_agent.watch import RevisionWatch
@@ -72,7 +75,7 @@ async def _serve(found: Settings) -> None:
     async with aiohttp.ClientSession() as session:
         kube = Kube(session, found.api_url, found.namespace, found.account)
         reporter = Reporter(Pod(found.pod, found.pod_uid, found.namespace), kube, _timestamp, metrics)
-        triton, sources = _triton(found), _sources(found)
+        triton, sources = _triton(found), _sources(found, Keyring(kube))
         sync = Sync(repository, triton, sources, reports=reporter, metrics=metrics, clock=time.monotonic)
         watch = RevisionWatch(kube, sync.wake, metrics)
         runner = web.AppRunner(http.application(sync, metrics), access_log=None)
@@ -93,14 +96,20 @@ def _triton(found: Settings) -> Triton:
     )
 
 
-def _sources(found: Settings) -> Sources:
+def _sources(found: Settings, keyring: Keyring) -> Sources:
     rules = AddressRules(allowed=found.allowed, denied=found.denied)
     outside = Outside(rules, ssl.create_default_context())
-    return Sources({INLINE: Inline(), "https": Https(outside)})
+    return Sources(
+        {INLINE: Inline(), "https": Https(outside, keyring), "s3": S3(outside, keyring, _now), "pvc": Pvc(found.claims)}
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _timestamp() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _step(name: str, revision: Revision | None, seen: Seen, memory: Memory, now:
         return None
     failure = failure_of(revision, memory)
     waiting = failure is not None and now < failure.retry_at
-    if name not in seen.disk.staged | seen.disk.placed:
+    if name not in seen.disk.staged | seen.disk.placed or _is_another(revision, seen):
         return None if waiting else Step.FETCH
     if seen.triton is None:
         return _without_triton(name, revision, seen, memory, failure)
@@ -154,7 +154,18 @@ def _with_triton(name: str, revision: Revision, seen: Seen, *, waiting: bool) ->
         return None if name in seen.disk.placed else Step.PLACE
     if waiting:
         return Step.WITHDRAW if name in seen.disk.placed else None
-    return Step.LOAD
+    return Step.LOAD if _is_recorded(revision, seen) else None
+
+
+def _is_another(revision: Revision, seen: Seen) -> bool:
+    """Tell whether a folder was staged that another replica, whose digest was recorded first, found different."""
+    found = seen.disk.digests.get(revision.triton_name) if revision.triton_name in seen.disk.staged else None
+    return found is not None and revision.digest not in (None, found)
+
+
+def _is_recorded(revision: Revision, seen: Seen) -> bool:
+    """Tell whether a folder's digest is on record, before which no replica may serve it: the first may be another."""
+    return revision.digest is not None or revision.triton_name not in seen.disk.digests
 
 
 def _suspects_alone(steps: dict[str, Step], memory: Memory) -> dict[str, Step]:
@@ -177,6 +188,12 @@ State = Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "U
 
 def state(revision: Revision, seen: Seen, memory: Memory, now: float) -> ReplicaRevision | None:
     """Return what to report of a revision, None when there is nothing to say."""
+    said = _state(revision, seen, memory, now)
+    digest = seen.disk.digests.get(revision.triton_name)
+    return said.model_copy(update={"source_digest": digest}) if said and digest else said
+
+
+def _state(revision: Revision, seen: Seen, memory: Memory, now: float) -> ReplicaRevision | None:
     name = revision.triton_name
     if not is_kept(revision, memory, now):
         model = (seen.triton or {}).get(name)

@@ -43,11 +43,32 @@ class DeniedError(FetchError):
     reason = "CredentialsDenied"
 
 
+class SecretNotUsableError(FetchError):
+    """The Secret that the source names must not, or cannot, be sent to the source's server."""
+
+    code = "secret-not-usable"
+    reason = "SecretNotUsable"
+
+
 class ChecksumError(FetchError):
     """The source is another than the spec promises."""
 
     code = "checksum-mismatch"
     reason = "ChecksumMismatch"
+
+
+class SourceChangedError(FetchError):
+    """A folder holds other files than when its revision was first fetched."""
+
+    code = "source-changed"
+    reason = "SourceChanged"
+
+
+class ClaimNotMountedError(FetchError):
+    """The source names a claim that the Tenant does not let its pods mount."""
+
+    code = "claim-not-mounted"
+    reason = "ClaimNotMounted"
 
 
 class SourceInvalidError(FetchError):

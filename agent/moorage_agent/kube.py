@@ -1,4 +1,4 @@
-"""The few requests the agent makes to the API server: list, watch, and apply one status.
+"""The few requests the agent makes to the API server: list, watch, read a Secret, apply one status.
 
 Separate, and raw HTTP, because a client library would cost more memory than the rest of the agent together.
 """
@@ -41,6 +41,7 @@ class Kube:
         self._account = account
         self._revisions = f"{url}/apis/apps/v1/namespaces/{namespace}/controllerrevisions"
         self._models = f"{url}/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{ModelDeployment.PLURAL}"
+        self._secrets = f"{url}/api/v1/namespaces/{namespace}/secrets"
         self._tls = ssl.create_default_context(cafile=str(account / "ca.crt"))
 
     async def list_revisions(self) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
@@ -69,6 +70,11 @@ class Kube:
                     yield _event(line)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeError(0, f"watching revisions: {_why(error)}") from error
+
+    async def read_secret(self, name: str) -> dict[str, Any]:
+        """Return a Secret of the namespace; raises KubeError."""
+        secret: dict[str, Any] = json.loads(await self._text("GET", f"{self._secrets}/{name}", {}))
+        return secret
 
     async def apply_status(self, model: str, manifest: Mapping[str, Any], manager: str) -> None:
         """Apply a status as one field manager, forced: nobody else may own this pod's entry."""

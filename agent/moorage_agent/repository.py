@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+DIGEST = ".source-digest"
+"""File of a revision's folder that holds its manifest digest; there only if its source is a folder."""
 
 _PARTIAL = ".partial"
 _HEADROOM = 0.95
@@ -30,6 +34,8 @@ class OnDisk:
     """Complete, out of Triton's sight."""
     placed: frozenset[str] = frozenset()
     """In the repository."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Manifest digests of those whose source is a folder."""
 
 
 class Repository:
@@ -50,8 +56,10 @@ class Repository:
 
     def on_disk(self) -> OnDisk:
         """Return what is complete."""
-        staged = (path.name for path in self._staging.iterdir() if _PARTIAL not in path.name)
-        return OnDisk(frozenset(staged), frozenset(path.name for path in self._repository.iterdir()))
+        staged = [path for path in self._staging.iterdir() if _PARTIAL not in path.name]
+        placed = list(self._repository.iterdir())
+        digests = {path.name: said for path in (*staged, *placed) if (said := _digest_in(path))}
+        return OnDisk(frozenset(path.name for path in staged), frozenset(path.name for path in placed), digests)
 
     def room(self) -> int:
         """Return the bytes that a further source may take."""
@@ -94,6 +102,14 @@ class Repository:
         source.rename(target)
         _sync(self._repository)
         _sync(self._staging)
+
+
+def _digest_in(folder: Path) -> str | None:
+    """Return the digest that a folder was staged with; None without one, and for a folder that just moved away."""
+    try:
+        return (folder / DIGEST).read_text(encoding="ascii")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _remove(path: Path) -> None:

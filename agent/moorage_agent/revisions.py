@@ -38,6 +38,12 @@ class Revision:
     """It has been stable: every ready pod loaded it, so Triton may load it unattended at start."""
     data: Mapping[str, Any] | None = field(default=None, repr=False)
     """The snapshot, for wanted revisions."""
+    credentials: str | None = None
+    """Name of the Secret that its source is fetched with."""
+    digest: str | None = None
+    """Manifest digest that its folder must have, None until the first one was recorded."""
+    egress: str = ""
+    """Ranges that its source may lead to although they are not public, comma between."""
 
     @property
     def triton_name(self) -> str:
@@ -70,6 +76,9 @@ def parse(manifest: Mapping[str, Any]) -> Revision | None:
         intent=intent if intent in (labels.WANTED, labels.DRAINING) else None,
         promoted=labels.PROMOTED_AT in annotations,
         data=manifest.get("data") if intent == labels.WANTED else None,
+        credentials=annotations.get(labels.CREDENTIALS_FROM),
+        digest=annotations.get(labels.SOURCE_DIGEST),
+        egress=annotations.get(labels.EGRESS_CIDRS, ""),
     )
 
 

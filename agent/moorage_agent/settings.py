@@ -57,6 +57,8 @@ class Settings:
     """``MOORAGE_STORE``: the volume shared with Triton."""
     store_limit: int = 10 * 2**30
     """``MOORAGE_STORE_LIMIT``: size of that volume, a Kubernetes quantity, here bytes. Beyond it the pod is evicted."""
+    claims: Path = Path(names.CLAIMS_FOLDER)
+    """``MOORAGE_CLAIMS``: folder of the claims that the Tenant lets its pods mount, one folder each."""
     allowed: tuple[Network, ...] = ()
     """``MOORAGE_ALLOWED_CIDRS``: ranges that sources may lead to although they are not public."""
     denied: tuple[Network, ...] = ()
@@ -86,6 +88,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         account=Path(env.get("MOORAGE_ACCOUNT_DIR", default.account)),
         store=Path(env.get("MOORAGE_STORE", default.store)),
         store_limit=_quantity(env.get("MOORAGE_STORE_LIMIT", str(default.store_limit))),
+        claims=Path(env.get("MOORAGE_CLAIMS", default.claims)),
         allowed=_networks(env.get("MOORAGE_ALLOWED_CIDRS", "")),
         denied=_networks(env.get("MOORAGE_DENIED_CIDRS", "")),
         load_timeout=float(env.get("MOORAGE_LOAD_TIMEOUT", default.load_timeout)),

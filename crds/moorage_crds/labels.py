@@ -41,6 +41,21 @@ CANARY_SINCE: Final = "moorage.dev/canary-since"
 DRAINING_SINCE: Final = "moorage.dev/draining-since"
 """Annotation of a ControllerRevision: RFC 3339 time since when it has had no traffic and is ``DRAINING``."""
 
+CREDENTIALS_FROM: Final = "moorage.dev/credentials-from"
+"""Annotation of a ControllerRevision: name of the Secret that agents fetch its source with; absent = none."""
+
+SOURCE_DIGEST: Final = "moorage.dev/source-digest"
+"""Annotation of a ControllerRevision: manifest digest of its folder when it was first fetched; absent until then."""
+
+EGRESS_CIDRS: Final = "moorage.dev/egress-cidrs"
+"""Annotation of a ControllerRevision: ranges that its source may lead to though they are not public, comma between."""
+
+SOURCE_CREDENTIALS: Final = "moorage.dev/source-credentials"
+"""Label of a Secret that a source may name; its value must be ``"true"``."""
+
+HOSTS: Final = "moorage.dev/hosts"
+"""Annotation of such a Secret: the hosts it may be sent to, comma between; with a port unless it is 443."""
+
 PAUSED: Final = "moorage.dev/paused"
 """Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
 

@@ -50,7 +50,7 @@ CONFIG_RULES: list[JsonValue] = [
         "message": "spec.config.dynamicBatching.preferredBatchSizes must not exceed spec.config.maxBatchSize",
     },
     {
-        "rule": "!('revision' in self.parameters)",
+        "rule": "!has(self.parameters) || !('revision' in self.parameters)",
         "message": "spec.config.parameters must not hold 'revision', which is Moorage's own",
     },
 ]

@@ -9,12 +9,13 @@ from pydantic import Field, JsonValue
 from moorage_crds.modelconfig import CONFIG_RULES, Config
 from moorage_crds.names import MODEL_NAME_MAX
 from moorage_crds.rollout import ROLLOUT_RULES, Rollout
-from moorage_crds.schema import DNS_LABEL, Condition, Schema
+from moorage_crds.schema import DNS_LABEL, Condition, Schema, SecretReference
 
 INLINE_FILES_MAX = 64
 INLINE_BYTES_MAX = 128 * 1024
 """Total of an inline source; above about 256 KiB client-side apply fails on its own annotation."""
 
+_URI = r"^(https://[^\s]+|s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^\s]+|pvc://[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[^\s]*)$"
 _SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -27,8 +28,20 @@ SOURCE_RULES: list[JsonValue] = [
         "message": "exactly one of spec.source.uri and spec.source.inline must be set",
     },
     {
-        "rule": "has(self.uri) == has(self.sha256)",
-        "message": "spec.source.sha256 goes with spec.source.uri and is required with it",
+        "rule": "!has(self.sha256) || has(self.uri)",
+        "message": "spec.source.sha256 goes with spec.source.uri",
+    },
+    {
+        "rule": "!has(self.uri) || has(self.sha256) || !self.uri.startsWith('https://')",
+        "message": "spec.source.sha256 is required with an https:// spec.source.uri",
+    },
+    {
+        "rule": "!has(self.s3) || has(self.uri) && self.uri.startsWith('s3://')",
+        "message": "spec.source.s3 goes with an s3:// spec.source.uri",
+    },
+    {
+        "rule": "!has(self.credentialsSecretRef) || has(self.uri) && !self.uri.startsWith('pvc://')",
+        "message": "spec.source.credentialsSecretRef goes with an https:// or s3:// spec.source.uri",
     },
     {
         "rule": f"!has(self.inline) || self.inline.files.all(p, {_PATH_STAYS_INSIDE})",
@@ -54,15 +67,31 @@ class Inline(Schema):
     """Text of each file by its path inside the model's folder, such as ``1/model.py``."""
 
 
+class ObjectStore(Schema):
+    """Where an ``s3://`` source is served."""
+
+    endpoint: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+$", max_length=255)] | None = None
+    """``https://`` address of an S3-compatible server, without a path; absent means AWS."""
+    region: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)] = "us-east-1"
+    """Region that requests are signed for."""
+    addressing: Literal["Path", "VirtualHost"] = "Path"
+    """Where a request has the bucket's name: in its path, or before the host."""
+
+
 class Source(Schema):
     """Where the model's files come from; exactly one of ``uri`` and ``inline``."""
 
-    uri: Annotated[str, Field(pattern=r"^https://[^\s]+$", max_length=2048)] | None = None
-    """``https://`` address of an archive (tar, tar.gz, zip) or of one model file."""
+    uri: Annotated[str, Field(pattern=_URI, max_length=2048)] | None = None
+    """``https://``, ``s3://bucket/key`` or ``pvc://claim/path`` of an archive (tar, tar.gz, zip) or of one model file;
+    the latter two also of a folder."""
+    s3: ObjectStore | None = None
+    """Where an ``s3://`` source is served."""
     inline: Inline | None = None
     """Files written in the resource itself."""
     sha256: Annotated[str, Field(pattern=_SHA256, max_length=64)] | None = None
-    """SHA-256 of what ``uri`` answers, hex; required with ``uri``."""
+    """SHA-256 of the file at ``uri``, hex; required with ``https://``, absent for a folder."""
+    credentials_secret_ref: SecretReference | None = None
+    """Secret that ``uri`` is fetched with; makes no new revision."""
 
 
 class ModelDeploymentSpec(Schema):
@@ -144,6 +173,8 @@ class ReplicaRevision(Schema):
     """Where the replica stands with it."""
     reason: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z]*$", max_length=64)] | None = None
     """Why it failed, in one word, where that is more than ``state`` says."""
+    source_digest: Annotated[str, Field(pattern=_SHA256, max_length=64)] | None = None
+    """Manifest digest of the folder it was fetched from; absent where the source is none."""
     message: Annotated[str, Field(max_length=4096)] | None = None
     """Why it failed, in the fetcher's or Triton's own words."""
 

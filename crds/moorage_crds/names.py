@@ -57,6 +57,15 @@ OPERATOR_ROLE: Final = "moorage-tenant-operator"
 AGENT_ROLE: Final = "moorage-tenant-agent"
 """ClusterRole bound to ``AGENT_SERVICE_ACCOUNT`` inside the tenant namespace."""
 
+SOURCES_ROLE: Final = "moorage-agent-sources"
+"""Role, and its RoleBinding, by which the agents read the Secrets of sources; there only when a model names one."""
+
+RESERVED_PREFIX: Final = "moorage-"
+"""Names of Moorage's own Secrets begin so; no source may use one."""
+
+CLAIMS_FOLDER: Final = "/claims"
+"""Where the agent's container has the volume claims that sources may name, each under its own name."""
+
 MEMBER_ROLES: Final = {
     "admin": "moorage-tenant-admin",
     "developer": "moorage-tenant-developer",

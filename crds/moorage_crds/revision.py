@@ -27,14 +27,14 @@ def snapshot(tenant_id: str, model: str, spec: ModelDeploymentSpec) -> dict[str,
     return {
         "tenantID": tenant_id,
         "model": model,
-        "source": _explicit(spec.source),
+        "source": _explicit(spec.source, without={"credentials_secret_ref"}),
         "backend": spec.backend,
         "config": _explicit(spec.config),
     }
 
 
-def _explicit(part: Schema) -> dict[str, Any]:
-    return part.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+def _explicit(part: Schema, without: set[str] | None = None) -> dict[str, Any]:
+    return part.model_dump(mode="json", by_alias=True, exclude=without, exclude_defaults=True, exclude_none=True)
 
 
 def hash8(data: Mapping[str, Any]) -> str:

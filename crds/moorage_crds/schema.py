@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi)?$"
 
 Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=24)]
@@ -54,6 +55,13 @@ class Resources(Schema):
     """Guaranteed amounts by resource name."""
     limits: dict[str, Quantity] | None = Field(default=None, max_length=8, json_schema_extra=_NO_DEVICES)
     """Upper bounds by resource name."""
+
+
+class SecretReference(Schema):
+    """A Secret in the object's own namespace."""
+
+    name: Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
+    """The Secret's name."""
 
 
 class Condition(Schema):

@@ -7,10 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from moorage_crds.names import TENANT_NAME_MAX
-from moorage_crds.schema import DNS_LABEL, Condition, Quantity, Resources, Schema
+from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
 
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
+
+_ClaimName = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
 
 
 class Member(Schema):
@@ -97,6 +99,10 @@ class Inference(Schema):
     """Taints that Triton's pods may run beside."""
     model_store: ModelStore = ModelStore()
     """Where a replica keeps the files of its revisions."""
+    model_claims: list[_ClaimName] = Field(
+        default=[], max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """Volume claims of the tenant namespace that ``pvc://`` sources may name; only the agents mount them, read-only."""
 
 
 class VectorStorage(Schema):

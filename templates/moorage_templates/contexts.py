@@ -42,6 +42,15 @@ class BindingContext:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcesContext:
+    """Of ``sources/``: the agents' right to read the Secrets that sources name."""
+
+    secrets: tuple[str, ...]
+    subjects: tuple[Mapping[str, str], ...]
+    name: str = names.SOURCES_ROLE
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsContext:
     """Of ``credentials/``: the tenant's Secret."""
 
@@ -70,6 +79,15 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelClaim:
+    """A volume claim that the agent reads models from."""
+
+    volume: str
+    claim: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
@@ -85,6 +103,7 @@ class TritonContext:
     triton_resources: Mapping[str, Any]
     agent_resources: Mapping[str, Any]
     model_store_size: str
+    model_claims: tuple[ModelClaim, ...]
     denied_cidrs: str
     """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
     node_selector: Labels
@@ -133,4 +152,4 @@ class WeaviateContext:
     grpc_port: int = names.WEAVIATE_GRPC_PORT
 
 
-Context = TenantContext | BindingContext | CredentialsContext | TritonContext | WeaviateContext
+Context = TenantContext | BindingContext | SourcesContext | CredentialsContext | TritonContext | WeaviateContext

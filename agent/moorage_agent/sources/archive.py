@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from typing_extensions import override
 
 from moorage_agent.errors import SourceInvalidError
-from moorage_agent.sources.paths import safe_path
+from moorage_agent.sources.paths import is_litter, safe_path
 from moorage_crds.errors import UnsafePathError
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ _MAX_DIRECTORY = 8 << 20
 """Largest central directory of a zip, which zipfile reads at once: room for some 80,000 entries."""
 _END_RECORD, _LOCATOR, _END_RECORD_64 = 22, 20, 56
 """Sizes in bytes of the records that end a zip file."""
-_LEFT_OUT = {"__pycache__", "__MACOSX", ".DS_Store"}
-"""Never unpacked: stale bytecode runs instead of the source beside it when their times happen to agree."""
 
 
 def kind(name: str, path: Path) -> Kind | None:
@@ -168,14 +166,14 @@ def _directory64(tail: bytes, locator: int, tail_at: int) -> int:
 
 
 def _make(into: Path, target: PurePosixPath, budget: Budget) -> None:
-    if _LEFT_OUT.isdisjoint(target.parts):
+    if not is_litter(target):
         budget.spend(files=1)
         (into / target).mkdir(parents=True, exist_ok=True)
 
 
 def _write(content: IO[bytes], into: Path, target: PurePosixPath, budget: Budget) -> None:
     """Write one file. Modes, owners and times of the archive are not taken over."""
-    if not _LEFT_OUT.isdisjoint(target.parts):
+    if is_litter(target):
         _skip(content, budget)
         return
     budget.spend(files=1)

@@ -1,4 +1,4 @@
-"""How much one fetch may still take: bytes, files and time, shared by download and unpacking.
+"""How much one fetch may still take, and how far it may reach; shared by download and unpacking.
 
 Separate because every source spends from it, and because unpacking runs in a thread that only it can stop.
 """
@@ -6,8 +6,12 @@ Separate because every source spends from it, and because unpacking runs in a th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moorage_agent.errors import FetchError, NoRoomError, SourceInvalidError
+
+if TYPE_CHECKING:
+    from moorage_agent.settings import Network
 
 MAX_FILES = 10_000
 """Files and folders of one revision; far above any real model, far below what would exhaust inodes."""
@@ -24,6 +28,8 @@ class Budget:
     """Bytes that may still be written."""
     files_left: int = MAX_FILES
     """Files and folders that may still be made."""
+    reach: tuple[Network, ...] = ()
+    """Ranges that it may connect to although they are not public."""
     cancelled: bool = False
     """The fetch was given up; whoever spends next stops."""
 

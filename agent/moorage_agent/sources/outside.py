@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 import aiohttp
@@ -18,12 +19,13 @@ from moorage_agent.sources.resolving import CheckedResolver
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from aiohttp.abc import AbstractResolver
     from yarl import URL
 
+    from moorage_agent.settings import Network
     from moorage_agent.sources.addresses import AddressRules
     from moorage_agent.sources.budget import Budget
 
@@ -36,6 +38,22 @@ _CONNECT_SECONDS = 4.0
 """For name, connection and TLS together: a server that is not there shows in status within 5 s."""
 # Digests are of the bytes as stored: a server must not compress them once more.
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "moorage-agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One fetch's way outside."""
+
+    session: aiohttp.ClientSession
+    rules: AddressRules
+
+    def get(self, url: URL, headers: Mapping[str, str]) -> aiohttp.client._RequestContextManager:
+        """Return the answer to a GET, redirects included: whoever follows one comes here again.
+
+        Raises AddressRefusedError for an address that no resolver will see.
+        """
+        self.rules.check_url(url)
+        return self.session.get(url, headers=headers, allow_redirects=False)
 
 
 class Outside:
@@ -54,12 +72,13 @@ class Outside:
         self._seconds = seconds
 
     @asynccontextmanager
-    async def session(self, host: str) -> AsyncIterator[aiohttp.ClientSession]:
-        """Yield a session for one fetch from ``host``; what goes wrong in it is raised as FetchError.
+    async def visit(self, host: str, reach: tuple[Network, ...]) -> AsyncIterator[Visit]:
+        """Yield the way to ``host`` for one fetch, which may also lead to the ranges of ``reach``.
 
-        Redirects are the caller's to follow or not: each address must pass ``check``.
+        What goes wrong on it is raised as FetchError.
         """
-        resolver = CheckedResolver(self._resolver(), self._rules)
+        rules = replace(self._rules, allowed=(*self._rules.allowed, *reach))
+        resolver = CheckedResolver(self._resolver(), rules)
         try:
             async with (
                 asyncio.timeout(self._seconds),
@@ -71,15 +90,11 @@ class Outside:
                     auto_decompress=False,
                 ) as session,
             ):
-                yield session
+                yield Visit(session, rules)
         except TimeoutError as error:
             raise UnreachableError(f"{host} did not deliver within its time") from error
         except aiohttp.ClientError as error:
             raise UnreachableError(_reason(host, error)) from error
-
-    def check(self, url: URL) -> None:
-        """Refuse an address that no resolver will see; raises AddressRefusedError."""
-        self._rules.check_url(url)
 
 
 def check_status(host: str, status: int) -> None:

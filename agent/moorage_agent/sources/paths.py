@@ -11,6 +11,7 @@ from moorage_crds.errors import UnsafePathError
 
 _MAX_PARTS = 32
 _MAX_PART = 255
+_LITTER = frozenset({"__pycache__", "__MACOSX", ".DS_Store"})
 
 
 def safe_path(name: str) -> PurePosixPath:
@@ -23,3 +24,8 @@ def safe_path(name: str) -> PurePosixPath:
     if len(parts) > _MAX_PARTS or any(len(part.encode()) > _MAX_PART for part in parts):
         raise UnsafePathError(f"{name[:80]!r} is too deep or too long")
     return PurePosixPath(*parts)
+
+
+def is_litter(path: PurePosixPath) -> bool:
+    """Tell what is never taken over: stale bytecode runs instead of the source beside it when their times agree."""
+    return not _LITTER.isdisjoint(path.parts)

@@ -20,6 +20,7 @@ _PRUNED: Final = {
     "Deployment": "apps/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
     "Service": "v1",
     "ServiceAccount": "v1",
@@ -31,7 +32,7 @@ _STAYS: Final = frozenset({"NetworkPolicy"})
 """Kinds among these that a retained namespace keeps."""
 
 _FENCE: Final = frozenset(
-    {"Namespace", "NetworkPolicy", "ServiceAccount", "RoleBinding", "ResourceQuota", "LimitRange"}
+    {"Namespace", "NetworkPolicy", "ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange"}
 )
 _GRANTS: Final = frozenset({"RoleBinding"})
 """Kinds that are taken away even while workloads are held."""

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, TenantSpec, parse_spec
-from moorage_operator.reconcile import egress, resources
+from moorage_operator.reconcile import egress, resources, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
     BindingContext,
     Context,
     Fence,
+    SourcesContext,
     TenantContext,
     TritonContext,
     WeaviateContext,
@@ -39,6 +40,7 @@ KIND_ORDER: Final = (
     "Namespace",
     "NetworkPolicy",
     "ServiceAccount",
+    "Role",
     "RoleBinding",
     "ResourceQuota",
     "LimitRange",
@@ -65,6 +67,7 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
             for binding in _bindings(world, spec, settings)
             for manifest in _part(world, None, "binding", binding)
         ),
+        *_sources(world),
         *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
         *_weaviate(world, spec, settings),
     )
@@ -143,6 +146,14 @@ def operator_binding(world: World, settings: Settings) -> dict[str, Any]:
     return binding
 
 
+def _sources(world: World) -> Iterator[dict[str, Any]]:
+    """Yield the agents' right to the Secrets that sources name, nothing when none does."""
+    secrets = sources.secrets(world)
+    if secrets:
+        agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
+        yield from _part(world, None, "sources", SourcesContext(secrets, (agent,)))
+
+
 def _service_account(name: str, namespace: str) -> dict[str, str]:
     return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
 
@@ -178,6 +189,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         triton_resources=resources.triton(spec),
         agent_resources=resources.AGENT,
         model_store_size=inference.model_store.size_limit,
+        model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
         node_selector=inference.node_selector,
         tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),

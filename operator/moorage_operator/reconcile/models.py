@@ -17,7 +17,7 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.modeldeployment import ModelDeploymentSpec, parse_spec
 from moorage_crds.revision import hash8, snapshot
-from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, rollouts, statuses
+from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, rollouts, sources, statuses
 from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.model_status import Refusal, Standing
@@ -98,7 +98,7 @@ def _roll(
     refusal = _refuse(spec, observed, data, allows_python=allows_python)
     if refusal:
         return revisions.plan(observed, None, terms, now), refusal
-    wanted = revisions.with_target(observed, data)
+    wanted = sources.told(revisions.with_target(observed, data), spec, model, world)
     reports = replicas.reports(model, wanted[-1].hash, ready)
     wanted = rollouts.advance(wanted, wanted[-1], reports, terms, now)
     return revisions.plan(wanted, wanted[-1], terms, now), None

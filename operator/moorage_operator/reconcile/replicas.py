@@ -56,10 +56,10 @@ def _is_ready(endpoint: Mapping[str, Any]) -> bool:
 
 def reports(model: Manifest, revision: str, ready: frozenset[str]) -> tuple[Report, ...]:
     """Return what each ready pod says of a revision, one report per pod, by pod name."""
-    entries = {entry["podUID"]: entry for entry in _entries(model)}
+    said = {entry["podUID"]: entry for entry in entries(model)}
     return tuple(
         sorted(
-            (_report(entries.get(uid), revision, uid) for uid in ready),
+            (_report(said.get(uid), revision, uid) for uid in ready),
             key=lambda report: report.pod,
         )
     )
@@ -80,11 +80,12 @@ def _reason(found: Mapping[str, Any]) -> str:
 
 def held(model: Manifest, ready: frozenset[str]) -> frozenset[str]:
     """Return the hashes of the revisions that take memory on a ready pod."""
-    said = (item for entry in _entries(model) if entry["podUID"] in ready for item in entry.get("revisions") or ())
+    said = (item for entry in entries(model) if entry["podUID"] in ready for item in entry.get("revisions") or ())
     return frozenset(item["name"] for item in said if item["state"] in _HOLDING_STATES)
 
 
-def _entries(model: Manifest) -> list[Mapping[str, Any]]:
+def entries(model: Manifest) -> list[Mapping[str, Any]]:
+    """Return what each pod's agent says of a model."""
     return (model.get("status") or {}).get("replicas") or []
 
 
@@ -96,8 +97,8 @@ def removal(world: World, model: Manifest, now: datetime) -> RemoveReplicaEntrie
     gone = [index for index, due in _vanished(world, model) if due <= now]
     if not gone:
         return None
-    entries = _entries(model)
-    patch = [step for index in reversed(gone) for step in _remove(index, entries[index]["podUID"])]
+    said = entries(model)
+    patch = [step for index in reversed(gone) for step in _remove(index, said[index]["podUID"])]
     return RemoveReplicaEntries(model["metadata"]["namespace"], model["metadata"]["name"], tuple(patch))
 
 
@@ -117,7 +118,7 @@ def _vanished(world: World, model: Manifest) -> Iterator[tuple[int, datetime]]:
         return
     known = {uid for uid, _ in _endpoints(world)}
     known |= {pod["metadata"]["uid"] for (kind, _), pod in world.children.items() if kind == "Pod"}
-    for index, entry in enumerate(_entries(model)):
+    for index, entry in enumerate(entries(model)):
         if entry["podUID"] not in known:
             changed = times.parse(entry.get("lastChangeTime") or "")
             yield index, (changed or times.EPOCH) + VANISHED_AFTER

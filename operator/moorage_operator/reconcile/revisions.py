@@ -46,6 +46,12 @@ class Revision:
     """Since when it has been draining."""
     intent: str | None = None
     """``labels.WANTED``, ``labels.DRAINING`` or None for history."""
+    credentials: str | None = None
+    """Secret that its source is fetched with."""
+    digest: str | None = None
+    """Manifest digest of its folder when it was first fetched."""
+    egress: str | None = None
+    """Ranges that its source may lead to although they are not public."""
     observed: Manifest | None = None
     """The ControllerRevision it was read from, None for one to be made."""
 
@@ -110,6 +116,9 @@ def _read(item: Manifest) -> Revision:
         canary_since=times.parse(annotations.get(labels.CANARY_SINCE, "")),
         draining_since=times.parse(annotations.get(labels.DRAINING_SINCE, "")),
         intent=annotations.get(labels.INTENT),
+        credentials=annotations.get(labels.CREDENTIALS_FROM),
+        digest=annotations.get(labels.SOURCE_DIGEST),
+        egress=annotations.get(labels.EGRESS_CIDRS),
         observed=item,
     )
 
@@ -244,7 +253,13 @@ def _annotations(revision: Revision) -> dict[str, Any]:
         labels.DRAINING_SINCE: revision.draining_since,
     }
     given = {key: times.as_microseconds(moment) for key, moment in moments.items() if moment}
-    given |= {labels.INTENT: revision.intent} if revision.intent else {}
+    words = {
+        labels.INTENT: revision.intent,
+        labels.CREDENTIALS_FROM: revision.credentials,
+        labels.SOURCE_DIGEST: revision.digest,
+        labels.EGRESS_CIDRS: revision.egress if revision.intent == labels.WANTED else None,
+    }
+    given |= {key: word for key, word in words.items() if word}
     return {"annotations": given} if given else {}
 
 

@@ -90,6 +90,7 @@ CHILDREN = (
             resources.LIMIT_RANGE,
             resources.NETWORK_POLICY,
             resources.SERVICE_ACCOUNT,
+            resources.ROLE,
             resources.ROLE_BINDING,
             resources.DEPLOYMENT,
             resources.STATEFUL_SET,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -95,11 +96,68 @@ def test_it_binds_no_role_but_moorages(operator: Kube) -> None:
     assert "attempting to grant" in answer.text
 
 
-def test_it_reads_no_secret_but_the_credentials(operator: Kube) -> None:
-    assert operator.get(_object("Secret", "other", FENCED)).status_code == 403
+def test_it_reads_no_secret_outside_of_tenants_but_the_credentials(operator: Kube) -> None:
+    assert operator.get(_object("Secret", "other", SYSTEM)).status_code == 403
+    assert operator.get(_object("Secret", "other", "kube-system")).status_code == 403
     assert operator.request("GET", "/api/v1/secrets").status_code == 403
+    assert operator.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
     one_name = {"fieldSelector": f"metadata.name={names.CREDENTIALS}"}
     assert operator.request("GET", "/api/v1/secrets", params=one_name).is_success
+
+
+def _role(*secrets: str, name: str = names.SOURCES_ROLE, **rule: Any) -> Manifest:
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": list(secrets)} | rule]
+    return _object("Role", name, FENCED, "rbac.authorization.k8s.io/v1", rules=rules)
+
+
+def test_it_grants_the_reading_of_secrets_by_name(operator: Kube) -> None:
+    assert operator.apply(_role("mine")).is_success
+    assert operator.apply(_role("mine", "other")).is_success
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        _role(),
+        _role(names.CREDENTIALS),
+        _role("mine", names.CREDENTIALS),
+        _role("mine", name="other"),
+        _role("mine", resources=["secrets", "services"]),
+    ],
+    ids=["every Secret", "Moorage's own", "Moorage's own too", "another Role", "another kind too"],
+)
+def test_it_grants_nothing_else(operator: Kube, role: Manifest) -> None:
+    answer = operator.apply(role)
+    assert answer.status_code in (403, 422)
+    assert "moorage-operator-roles" in answer.text or "attempting to grant" in answer.text
+
+
+@pytest.mark.parametrize("verb", ["list", "delete", "*"])
+def test_it_grants_no_right_that_it_lacks(operator: Kube, verb: str) -> None:
+    answer = operator.apply(_role("mine", verbs=[verb]))
+    assert answer.status_code in (403, 422)
+
+
+def test_it_grants_nothing_in_other_namespaces(operator: Kube) -> None:
+    elsewhere = _role("mine")
+    elsewhere["metadata"]["namespace"] = SYSTEM
+    assert operator.apply(elsewhere).status_code in (403, 422)
+
+
+def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, operator: Kube, agent: Kube) -> None:
+    for name in ("mine", "other"):
+        assert kube.create(_object("Secret", name, FENCED)).is_success
+    assert operator.apply(_role("mine")).is_success
+    binding = _binding(FENCED, names.SOURCES_ROLE)
+    binding["roleRef"]["kind"] = "Role"
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": names.AGENT_SERVICE_ACCOUNT, "namespace": FENCED}]
+    assert operator.create(binding).is_success
+    deadline = time.monotonic() + 10
+    while agent.get(_object("Secret", "mine", FENCED)).status_code == 403 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert agent.get(_object("Secret", "mine", FENCED)).is_success
+    assert agent.get(_object("Secret", "other", FENCED)).status_code == 403
+    assert agent.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
 
 
 def test_it_writes_its_own_lease_and_no_other(operator: Kube) -> None:

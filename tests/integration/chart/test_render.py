@@ -107,4 +107,15 @@ def test_no_rule_has_a_wildcard_or_a_right_to_escalate() -> None:
         if "bind" in rule["verbs"]:
             assert all(name.startswith("moorage-tenant-") for name in rule["resourceNames"])
         if "secrets" in rule["resources"] and {"get", "list", "watch"} & {*rule["verbs"]}:
-            assert rule["resourceNames"]
+            assert rule.get("resourceNames") or rule == _GRANTED
+
+
+_GRANTED = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+"""What the operator must hold inside tenant namespaces to grant it, name by name, to the agents there."""
+
+
+def test_secrets_without_a_name_are_read_in_tenant_namespaces_alone() -> None:
+    roles = [one for one in _rendered() if one["kind"] in ("ClusterRole", "Role") and _GRANTED in one["rules"]]
+    assert [one["metadata"]["name"] for one in roles] == ["moorage-tenant-operator"]
+    bound = [one["roleRef"]["name"] for one in _rendered() if one["kind"].endswith("RoleBinding")]
+    assert "moorage-tenant-operator" not in bound

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _INLINE = {"inline": {"files": {"1/model.py": "x"}}}
 _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
+_S3 = {"uri": "s3://models/net"}
+
+_PVC = {"uri": "pvc://models/net"}
 
 
 def _tenant(name: str = "acme", **spec: Any) -> Manifest:
@@ -60,6 +63,24 @@ REFUSED = {
     "an archive without sha256": (_model(source={"uri": _HTTPS["uri"]}), "sha256"),
     "a sha256 that is none": (_model(source=_HTTPS | {"sha256": "abc"}), "sha256"),
     "a plain http source": (_model(source=_HTTPS | {"uri": "http://models.example/m"}), "spec.source.uri"),
+    "a Secret of an inline source": (
+        _model(source=_INLINE | {"credentialsSecretRef": {"name": "mine"}}),
+        "goes with an https:// or s3://",
+    ),
+    "a Secret of a claim": (_model(source=_PVC | {"credentialsSecretRef": {"name": "mine"}}), "goes with an https://"),
+    "a claim without a path": (_model(source={"uri": "pvc://models"}), "spec.source.uri"),
+    "a claim's name that is a path": (_model(source={"uri": "pvc://../models"}), "spec.source.uri"),
+    "a claim twice": (_tenant(inference={"modelClaims": ["a", "a"]}), "Duplicate"),
+    "a claim that is a path": (_tenant(inference={"modelClaims": ["../a"]}), "modelClaims"),
+    "a Secret's name that is none": (_model(source=_HTTPS | {"credentialsSecretRef": {"name": "../x"}}), "name"),
+    "a sha256 of an inline source": (_model(source=_INLINE | {"sha256": "0" * 64}), "goes with spec.source.uri"),
+    "a bucket of two letters": (_model(source={"uri": "s3://ab/key"}), "spec.source.uri"),
+    "a bucket without a key": (_model(source={"uri": "s3://models/"}), "spec.source.uri"),
+    "an S3 server of an https source": (_model(source=_HTTPS | {"s3": {"region": "eu"}}), "goes with an s3://"),
+    "an S3 server of an inline source": (_model(source=_INLINE | {"s3": {"region": "eu"}}), "goes with an s3://"),
+    "an S3 server without TLS": (_model(source=_S3 | {"s3": {"endpoint": "http://minio.example"}}), "endpoint"),
+    "an S3 server with a path": (_model(source=_S3 | {"s3": {"endpoint": "https://minio.example/x"}}), "endpoint"),
+    "an unknown addressing": (_model(source=_S3 | {"s3": {"addressing": "Dns"}}), "addressing"),
     "a path above the folder": (_model(source={"inline": {"files": {"../x": ""}}}), "inside the model's folder"),
     "an absolute path": (_model(source={"inline": {"files": {"/x": ""}}}), "inside the model's folder"),
     "a path with an empty part": (_model(source={"inline": {"files": {"1//x": ""}}}), "inside the model's folder"),
@@ -154,6 +175,14 @@ TAKEN = {
     "a part of a GPU": _tenant(inference={"gpu": {"resourceName": "nvidia.com/mig-1g.5gb", "count": 1}}),
     "an inline model": _model(source=_INLINE),
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
+    "a source with a Secret": _model(source=_HTTPS | {"credentialsSecretRef": {"name": "mine.example"}}),
+    "a folder in S3": _model(source=_S3),
+    "a folder of a claim": _model(source=_PVC),
+    "an archive in a claim": _model(source={"uri": "pvc://models.v2/m.zip", "sha256": "0" * 64}),
+    "a tenant with claims": _tenant(inference={"modelClaims": ["models", "models.v2"]}),
+    "an archive in another S3": _model(
+        source=_S3 | {"sha256": "0" * 64, "s3": {"endpoint": "https://minio.example:9000", "region": "eu-central-1"}}
+    ),
     "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),
     "a model's name of 54 characters": _model("a" * 54, source=_INLINE),
     "a canary": _model(source=_INLINE, rollout={"canary": {"weight": 10}}),

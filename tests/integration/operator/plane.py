@@ -188,7 +188,7 @@ class Plane:
 _CHILDREN = {
     "/api/v1": ("resourcequotas", "limitranges", "serviceaccounts", "services", "secrets"),
     "/apis/networking.k8s.io/v1": ("networkpolicies",),
-    "/apis/rbac.authorization.k8s.io/v1": ("rolebindings",),
+    "/apis/rbac.authorization.k8s.io/v1": ("roles", "rolebindings"),
     "/apis/policy/v1": ("poddisruptionbudgets",),
     "/apis/apps/v1": ("deployments", "statefulsets"),
 }

@@ -75,3 +75,30 @@ def test_a_model_without_a_tenant_waits_and_nothing_is_made_for_it(plane: Plane)
     assert revisions(plane, "orphan") == []
     assert plane.children("orphan") == set()
     assert [(one.resource, one.subresource) for one in plane.writes(mark, "orphan")] == [("modeldeployments", "status")]
+
+
+def test_agents_get_and_lose_the_right_to_a_sources_secret(plane: Plane) -> None:
+    plane.apply(tenant("secretive"))
+    plane.wait(lambda: plane.read(child("apps/v1", "StatefulSet", "secretive", "weaviate")), "the tenant")
+    made = model("secretive", "m")
+    source = {"uri": "https://models.example/m.zip", "sha256": "0" * 64, "credentialsSecretRef": {"name": "mine"}}
+    made["spec"]["source"] = source
+    plane.apply(made)
+    role = child("rbac.authorization.k8s.io/v1", "Role", "secretive", names.SOURCES_ROLE)
+    plane.wait(lambda: plane.read(role), "the Role")
+    plane.wait(lambda: revisions(plane, "secretive"), "the revision")
+    plane.settle()
+    agent = plane.kube.service_account(names.tenant_namespace("secretive"), names.AGENT_SERVICE_ACCOUNT)
+    mine = {**child("v1", "Secret", "secretive", "mine"), "stringData": {"token": "x"}}
+    plane.apply(mine)
+    assert agent.get(mine).is_success
+    assert agent.get(child("v1", "Secret", "secretive", names.CREDENTIALS)).status_code == 403
+    mark = plane.mark()
+    plane.kube.merge(made, {"metadata": {"annotations": {"touched": "yes"}}})
+    plane.settle()
+    assert plane.writes(mark, "secretive") == []
+    plane.kube.delete(made)
+    (left,) = revisions(plane, "secretive")
+    plane.kube.delete(child("apps/v1", "ControllerRevision", "secretive", f"m-{left}"))
+    plane.wait(lambda: plane.read(role) is None, "the Role's end")
+    plane.wait(lambda: agent.get(mine).status_code == 403, "the right's end")

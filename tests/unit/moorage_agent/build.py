@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from moorage_agent import triton
@@ -67,3 +68,18 @@ def ready(stamp: str | None) -> TritonModel:
 def failure(*, fetch: bool = False, version: str = "uid/1", retry_at: float = 1000.0, crashes: int = 0) -> Failure:
     """Return a failure that rests until ``retry_at``."""
     return Failure(version, FETCH_FAILED if fetch else LOAD_FAILED, "no", retry_at, crashes=crashes)
+
+
+def secret(hosts: str = "models.example", **values: Any) -> dict[str, Any]:
+    """Return a Secret meant for sources; ``labels``, ``type`` and ``data`` replace what it otherwise has."""
+    own = {key: values.pop(key) for key in ("labels", "type", "data") if key in values}
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    return {
+        "metadata": {
+            "name": "mine",
+            "labels": own.get("labels", {labels.SOURCE_CREDENTIALS: "true"}),
+            "annotations": {labels.HOSTS: hosts},
+        },
+        "type": own.get("type", "Opaque"),
+        "data": own.get("data", encoded),
+    }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "tenant-acme"
 _ROOT = f"/apis/apps/v1/namespaces/{NAMESPACE}/controllerrevisions"
+_SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/{{name}}"
 _STATUS = f"/apis/moorage.dev/v1alpha1/namespaces/{NAMESPACE}/modeldeployments/{{model}}/status"
 
 
@@ -34,6 +35,7 @@ class FakeKube:
     watches: list[dict[str, str]] = field(default_factory=list)
     patches: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
+    secrets: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: list[int] = field(default_factory=list)
     """Statuses of the next patches; 200 when there are none left."""
     _streams: list[asyncio.Queue[bytes | None]] = field(default_factory=list)
@@ -41,6 +43,7 @@ class FakeKube:
     def application(self) -> web.Application:
         app = web.Application()
         app.add_routes([web.get(_ROOT, self._get), web.patch(_STATUS, self._patch)])
+        app.add_routes([web.get(_SECRET, self._secret)])
         return app
 
     async def emit(self, kind: str, manifest: dict[str, Any]) -> None:
@@ -75,6 +78,10 @@ class FakeKube:
         while (line := await stream.get()) is not None:
             await response.write(line)
         return response
+
+    async def _secret(self, request: web.Request) -> web.StreamResponse:
+        found = self.secrets.get(request.match_info["name"])
+        return web.json_response(found or {}, status=200 if found else 404)
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         status = self.answers.pop(0) if self.answers else 200

@@ -20,6 +20,8 @@ DRAINING = replace(A, intent=labels.DRAINING)
 HISTORY = replace(A, intent=None)
 N = A.triton_name
 NOTHING, STAGED, PLACED = OnDisk(), OnDisk(staged=frozenset({N})), OnDisk(placed=frozenset({N}))
+DIGEST, OTHER_DIGEST = "0" * 64, "1" * 64
+FOLDER, PLACED_FOLDER = replace(STAGED, digests={N: DIGEST}), replace(PLACED, digests={N: DIGEST})
 UP: dict[str, TritonModel] = {}
 OK = {N: ready(A.hash)}
 OTHER_STAMP = {N: ready("ffffffff")}
@@ -94,6 +96,11 @@ STEPS = {
     "deleted and on disk": (None, PLACED, UP, NONE, Step.DELETE),
     "deleted and serving without files": (None, NOTHING, OK, NONE, Step.UNLOAD),
     "deleted and gone": (None, NOTHING, {N: TritonModel(triton.UNAVAILABLE, "unloaded")}, NONE, None),
+    "a folder whose digest is not on record waits": (A, FOLDER, UP, NONE, None),
+    "a folder whose digest is on record": (replace(A, digest=DIGEST), FOLDER, UP, NONE, Step.LOAD),
+    "a folder unlike the one on record": (replace(A, digest=OTHER_DIGEST), FOLDER, UP, NONE, Step.FETCH),
+    "a folder unlike the one on record rests": (replace(A, digest=OTHER_DIGEST), FOLDER, UP, FETCH_RESTING, None),
+    "a serving folder is left alone": (replace(A, digest=OTHER_DIGEST), PLACED_FOLDER, OK, NONE, None),
     "busy": (A, NOTHING, UP, Memory(busy={N: Step.FETCH}), None),
 }
 
@@ -138,6 +145,13 @@ def test_a_failure_is_reported_in_its_own_words() -> None:
     said = state(A, Seen(STAGED, FAILED_IN_TRITON), RESTING, NOW)
     assert said is not None
     assert (said.name, said.message) == (A.hash, "no")
+
+
+@pytest.mark.parametrize(("disk", "digest"), [(NOTHING, None), (STAGED, None), (FOLDER, DIGEST)])
+def test_a_folders_digest_is_reported(disk: OnDisk, digest: str | None) -> None:
+    said = state(A, Seen(disk, UP), NONE, NOW)
+    assert said is not None
+    assert said.source_digest == digest
 
 
 def test_a_long_message_is_cut_to_what_status_takes() -> None:

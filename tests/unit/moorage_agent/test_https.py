@@ -9,7 +9,7 @@ import socket
 import zipfile
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
@@ -21,7 +21,9 @@ from moorage_agent.errors import (
     ChecksumError,
     DeniedError,
     FetchError,
+    KubeError,
     NoRoomError,
+    SecretNotUsableError,
     SourceMissingError,
     UnreachableError,
 )
@@ -29,12 +31,14 @@ from moorage_agent.repository import Repository
 from moorage_agent.sources import Sources
 from moorage_agent.sources.addresses import AddressRules
 from moorage_agent.sources.budget import Budget
+from moorage_agent.sources.credentials import Keyring
 from moorage_agent.sources.https import Https
 from moorage_agent.sources.outside import Outside
 from moorage_agent.staging import stage
 from moorage_crds.errors import UnsafePathError
 from moorage_crds.modeldeployment import Source
-from tests.unit.moorage_agent.build import revision, snapshot
+from moorage_crds.schema import SecretReference
+from tests.unit.moorage_agent.build import revision, secret, snapshot
 from tests.unit.moorage_agent.tls import Identity, serving
 
 if TYPE_CHECKING:
@@ -43,9 +47,18 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from moorage_agent.settings import Network
+
 HOST = "models.test"
 LOOPBACK = AddressRules(allowed=(ip_network("127.0.0.1/32"),))
 FILE = b"onnx bytes"
+
+
+class FakeSecrets:
+    """No Secrets at all."""
+
+    async def read_secret(self, name: str) -> dict[str, Any]:
+        raise KubeError(404, name)
 
 
 class Names(AbstractResolver):
@@ -85,14 +98,25 @@ class Downloads:
         self.into.mkdir()
         self.names = Names("127.0.0.1")
         self.rules = LOOPBACK
+        self.reach: tuple[Network, ...] = ()
         self.seconds = 10.0
+        self.secrets: dict[str, dict[str, Any]] = {}
+
+    async def read_secret(self, name: str) -> dict[str, Any]:
+        return self.secrets[name]
 
     def https(self) -> Https:
-        return Https(Outside(self.rules, self.identity.client(), lambda: self.names, self.seconds))
+        return Https(Outside(self.rules, self.identity.client(), lambda: self.names, self.seconds), Keyring(self))
 
-    async def fetch(self, path: str, content: bytes = FILE, *, host: str = HOST, room: int = 1 << 20) -> list[str]:
-        source = Source(uri=f"https://{host}:{self.port}{path}", sha256=hashlib.sha256(content).hexdigest())
-        await self.https().fetch(source, self.into, Budget(room))
+    async def fetch(
+        self, path: str, content: bytes = FILE, *, host: str = HOST, room: int = 1 << 20, secret: str | None = None
+    ) -> list[str]:
+        source = Source(
+            uri=f"https://{host}:{self.port}{path}",
+            sha256=hashlib.sha256(content).hexdigest(),
+            credentials_secret_ref=SecretReference(name=secret) if secret else None,
+        )
+        await self.https().fetch(source, self.into, Budget(room, reach=self.reach))
         return sorted(str(each.relative_to(self.into)) for each in self.into.rglob("*") if each.is_file())
 
 
@@ -195,6 +219,15 @@ async def test_a_name_that_resolves_inside_is_refused(identity: Identity, tmp_pa
             await server.fetch("/net.onnx")
 
 
+async def test_a_private_address_is_reached_where_the_tenant_opens_its_range(
+    identity: Identity, tmp_path: Path
+) -> None:
+    async with downloads(identity, tmp_path, {"/net.onnx": answer(FILE)}) as server:
+        server.rules, server.reach = AddressRules(), (ip_network("127.0.0.0/8"),)
+        assert await server.fetch("/net.onnx") == ["net.onnx"]
+        assert len(await server.fetch("/net.onnx", host="127.0.0.1")) == 1
+
+
 async def test_one_inside_address_among_public_ones_refuses_the_name(identity: Identity, tmp_path: Path) -> None:
     async with downloads(identity, tmp_path, {"/net.onnx": answer(FILE)}) as server:
         server.names = Names("127.0.0.1", "10.0.0.1")
@@ -205,7 +238,9 @@ async def test_one_inside_address_among_public_ones_refuses_the_name(identity: I
 async def test_the_systems_own_localhost_is_refused(identity: Identity, tmp_path: Path) -> None:
     source = Source(uri="https://localhost/net.onnx", sha256="0" * 64)
     with pytest.raises(AddressRefusedError):
-        await Https(Outside(AddressRules(), identity.client())).fetch(source, tmp_path / "into", Budget(1))
+        await Https(Outside(AddressRules(), identity.client()), Keyring(FakeSecrets())).fetch(
+            source, tmp_path / "into", Budget(1)
+        )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -252,6 +287,63 @@ async def test_each_redirect_is_resolved_and_checked_anew(identity: Identity, tm
             with pytest.raises(AddressRefusedError):
                 await server.fetch("/old")
             assert second != port
+
+
+class Recorded:
+    """A server's routes that remember what was sent along."""
+
+    def __init__(self) -> None:
+        self.sent: list[str | None] = []
+
+    def then(self, handler: Handler) -> Handler:
+        async def recording(request: web.Request) -> web.StreamResponse:
+            self.sent.append(request.headers.get("Authorization"))
+            return await handler(request)
+
+        return recording
+
+
+async def test_credentials_are_sent_to_their_host(identity: Identity, tmp_path: Path) -> None:
+    seen = Recorded()
+    routes = {"/old": seen.then(redirect("/net.onnx")), "/net.onnx": seen.then(answer(FILE))}
+    async with downloads(identity, tmp_path, routes) as server:
+        server.secrets["mine"] = secret(f"{HOST}:{server.port}", token="t0ken")
+        await server.fetch("/old", secret="mine")
+    assert seen.sent == ["Bearer t0ken"] * 2
+
+
+async def test_credentials_for_another_host_are_sent_nowhere(identity: Identity, tmp_path: Path) -> None:
+    seen = Recorded()
+    async with downloads(identity, tmp_path, {"/net.onnx": seen.then(answer(FILE))}) as server:
+        server.secrets["mine"] = secret("other.test", token="t0ken")
+        with pytest.raises(SecretNotUsableError):
+            await server.fetch("/net.onnx", secret="mine")
+    assert seen.sent == []
+
+
+@pytest.mark.parametrize("way", ["another name", "another port"])
+async def test_credentials_follow_no_redirect_to_another_server(way: str, identity: Identity, tmp_path: Path) -> None:
+    seen = Recorded()
+    async with downloads(identity, tmp_path, {"/net.onnx": seen.then(answer(FILE))}) as server:
+        host = "127.0.0.1" if way == "another name" else HOST
+        app = web.Application()
+        app.add_routes([web.get("/old", seen.then(redirect(f"https://{host}:{server.port}/net.onnx")))])
+        async with serving(app, identity) as first:
+            server.secrets["mine"] = secret(f"{HOST}:{first},{host}:{server.port}", token="t0ken")
+            server.port = first
+            await server.fetch("/old", secret="mine")
+    assert seen.sent == ["Bearer t0ken", None]
+
+
+async def test_a_refusal_does_not_repeat_the_credentials(identity: Identity, tmp_path: Path) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=403, text=request.headers["Authorization"])
+
+    async with downloads(identity, tmp_path, {"/net.onnx": handler}) as server:
+        server.secrets["mine"] = secret(f"{HOST}:{server.port}", token="t0ken")
+        with pytest.raises(DeniedError) as raised:
+            await server.fetch("/net.onnx", secret="mine")
+    assert str(raised.value) == f"{HOST} answered 403"
 
 
 async def test_redirects_end(identity: Identity, tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def test_promotion_is_read_from_the_annotation() -> None:
     assert found.promoted
 
 
+def test_the_secret_of_its_source_is_read_from_the_annotation() -> None:
+    manifest = controller_revision()
+    manifest["metadata"]["annotations"][labels.CREDENTIALS_FROM] = "mine"
+    found = parse(manifest)
+    assert found is not None
+    assert found.credentials == "mine"
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [

@@ -17,7 +17,7 @@ from moorage_agent.sources.inline import Inline
 from moorage_agent.sync import Sync
 from moorage_agent.triton import TritonModel
 from moorage_crds import labels
-from tests.unit.moorage_agent.build import revision
+from tests.unit.moorage_agent.build import revision, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,7 +76,10 @@ class FailingSources:
         self.fetched += 1
         if self.error:
             raise self.error
-        await Sources({INLINE: Inline()}).fetch(source, into, budget)
+        if source.inline:
+            await Sources({INLINE: Inline()}).fetch(source, into, budget)
+        else:
+            (into / "model.py").write_text("code")
 
 
 @dataclass
@@ -286,6 +289,27 @@ async def test_a_full_disk_leaves_what_serves_alone_and_clears_by_itself(world: 
     world.now += 5
     await world.settle()
     assert (world.states("b"), world.reasons("b")) == ([("Loaded", None)], [None])
+
+
+async def test_a_folder_is_served_once_its_digest_is_on_record(world: World) -> None:
+    folder = revision("a", snapshot(source={"uri": "s3://models/a"}))
+    world.want(folder)
+    await world.settle()
+    (said,) = world.reports.newest["a"]
+    assert (said.state, world.triton.calls) == ("Loading", [])
+    world.want(replace(folder, digest=said.source_digest, version="uid/2"))
+    await world.settle()
+    assert world.states() == [("Loaded", None)]
+
+
+async def test_of_two_replicas_that_find_different_folders_the_second_serves_nothing(world: World) -> None:
+    folder = revision("a", snapshot(source={"uri": "s3://models/a"}))
+    world.want(folder)
+    await world.settle()
+    world.want(replace(folder, digest="f" * 64, version="uid/2"))
+    await world.settle()
+    assert (world.reasons(), world.triton.calls) == (["SourceChanged"], [])
+    assert world.repository.on_disk() == OnDisk()
 
 
 async def test_an_error_nobody_thought_of_does_not_show_its_words(world: World) -> None:

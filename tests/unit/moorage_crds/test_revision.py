@@ -28,10 +28,17 @@ def test_the_hash_of_a_known_snapshot_never_changes() -> None:
         _hash(config={"maxBatchSize": 8}),
         _hash(source={"inline": {"files": {"1/model.py": "y"}}}),
         _hash(source={"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}),
+        _hash(source={"uri": "s3://models/m"}),
+        _hash(source={"uri": "s3://models/m", "s3": {"region": "eu-central-1"}}),
     ],
 )
 def test_what_decides_the_bytes_decides_the_hash(other: str) -> None:
     assert other != _hash()
+
+
+def test_the_secret_of_a_source_does_not() -> None:
+    source = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
+    assert _hash(source=source | {"credentialsSecretRef": {"name": "mine"}}) == _hash(source=source)
 
 
 @pytest.mark.parametrize("same", [_hash(revisionHistoryLimit=9), _hash(config={"maxBatchSize": 0}), _hash(config={})])

@@ -8,7 +8,14 @@ import pytest
 from jinja2 import Environment, meta
 
 import moorage_templates
-from moorage_templates import BindingContext, CredentialsContext, TenantContext, TritonContext, WeaviateContext
+from moorage_templates import (
+    BindingContext,
+    CredentialsContext,
+    SourcesContext,
+    TenantContext,
+    TritonContext,
+    WeaviateContext,
+)
 
 ROOT = Path(moorage_templates.__file__).parent
 TEMPLATES = sorted(ROOT.glob("*/*.j2"))
@@ -16,6 +23,7 @@ TEMPLATES = sorted(ROOT.glob("*/*.j2"))
 CONTEXTS = {
     "binding": BindingContext,
     "credentials": CredentialsContext,
+    "sources": SourcesContext,
     "tenant": TenantContext,
     "triton": TritonContext,
     "weaviate": WeaviateContext,
