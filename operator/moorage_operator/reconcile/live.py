@@ -35,7 +35,7 @@ def reconcile(
     """Return all writes of the pass, or with ``failure`` the Tenant's status alone."""
     try:
         spec = parse_spec(dict(tenant))
-        refusal = admission.refusal(spec)
+        refusal = admission.refusal(spec, settings.tenants)
         writes = children.writes(world, desired(world, settings), make_key, holds=refusal is not None)
     except ValidationError as error:
         return _refuse(tenant, statuses.first_problem(error), now)

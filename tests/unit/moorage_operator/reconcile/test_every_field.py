@@ -13,6 +13,7 @@ from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 ELSEWHERE = {
     "displayName",
     "inference.pythonBackend",
+    "quota.models",
     "quota.objects",
     "quota.requestsPerSecond",
     "quota.burst",
