@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "displayName": ("Acme", "Acme Corp"),
+    "suspend": (True, True),
+    "deletionPolicy": ("Retain", "Retain"),
+    "deletionProtection": (True, True),
     "members": (
         [{"kind": "User", "name": "alice", "role": "admin"}],
         [{"kind": "User", "name": "alice", "role": "viewer"}],

@@ -134,3 +134,17 @@ async def test_a_namespace_that_vanished_is_waited_for(api: Api, admin: Headers,
 
     assert answer.status_code == 503
     assert "namespace" in answer.json()["detail"]
+
+
+async def test_a_model_beyond_the_quota_is_refused_with_the_bound(
+    api: Api, admin: Headers, name: str, tenant_of_kubectl: Callable[..., Any]
+) -> None:
+    await tenant_of_kubectl(name, quota={"models": 1})
+    assert (await api.client.post(models(name), headers=admin, json={"name": "m", "spec": SPEC})).status_code == 201
+
+    answer = await api.client.post(models(name), headers=admin, json={"name": "n", "spec": SPEC})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "quota-exceeded")
+    assert "spec.quota.models is 1, and there are 1 models" in answer.json()["detail"]
+    assert (await api.client.delete(f"{models(name)}/m", headers=admin)).status_code == 204
+    assert (await api.client.post(models(name), headers=admin, json={"name": "n", "spec": SPEC})).status_code == 201

@@ -12,6 +12,8 @@ from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
 ELSEWHERE = {
     "displayName",
+    "deletionPolicy",
+    "deletionProtection",
     "inference.pythonBackend",
     "quota.models",
     "quota.objects",
