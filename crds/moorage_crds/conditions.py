@@ -36,7 +36,7 @@ REASONS: Final = {
     "Deleting": "The object is being deleted.",
     "Paused": "The annotation moorage.dev/paused stops reconciling.",
     "InvalidSpec": "The spec cannot be met; the message names the field.",
-    "QuotaExceeded": "The spec's own pods need more than its quota; the message names the bound.",
+    "QuotaExceeded": "The tenant's quota has no room for it; the message names the bound.",
     "TenantNotFound": "The namespace has no live Tenant; the model waits.",
     "PythonBackendDisabled": "The tenant does not allow the Python backend.",
     "HashCollision": "Another snapshot already has this revision's name.",

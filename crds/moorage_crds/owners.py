@@ -21,9 +21,11 @@ OWNERS: Final[dict[str, Owner]] = {
     "inference.resources": "tenant",
     "inference.gpu": "tenant",
     "inference.pythonBackend": "platform",
+    "inference.runtimeClassName": "platform",
     "inference.nodeSelector": "platform",
     "inference.tolerations": "platform",
     "inference.modelStore": "platform",
+    "inference.modelClaims": "tenant",
     "vectorStore": "platform",
     "network": "platform",
 }

@@ -9,7 +9,9 @@ from pydantic import Field
 from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
 
+_DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+_StorageClass = Annotated[str, Field(pattern=_DNS_NAME, max_length=253)]
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
 
 _ClaimName = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
@@ -51,11 +53,22 @@ class Quota(Schema):
     """Requests that the gateway answers at the same time."""
 
 
+class ModelStorage(Schema):
+    """A volume claim that is made and deleted with its pod."""
+
+    size: Quantity = "10Gi"
+    """Size of each claim; the quota's ``storage`` counts them."""
+    storage_class_name: _StorageClass | None = None
+    """Storage class; absent means the cluster's default."""
+
+
 class ModelStore(Schema):
     """Where a replica keeps the files of its revisions."""
 
     size_limit: Quantity = "10Gi"
-    """Largest size of the store, an emptyDir of the pod."""
+    """Largest size of the store, an emptyDir of the pod; means nothing beside ``storage``."""
+    storage: ModelStorage | None = None
+    """A volume claim for each pod instead of the node's own disk."""
 
 
 class Toleration(Schema):
@@ -93,6 +106,8 @@ class Inference(Schema):
     """GPUs of each Triton pod."""
     python_backend: Literal["Disabled", "Enabled"] = "Disabled"
     """Whether models may bring Python code, which runs unsandboxed inside the tenant's Triton."""
+    runtime_class_name: Annotated[str, Field(pattern=_DNS_NAME, max_length=253)] | None = None
+    """RuntimeClass of Triton's pods, such as a sandbox; absent means the cluster's default."""
     node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(default={}, max_length=16)
     """Labels that a node must carry to run Triton."""
     tolerations: list[Toleration] = Field(default=[], max_length=16)
@@ -110,7 +125,7 @@ class VectorStorage(Schema):
 
     size: Quantity = "10Gi"
     """Size of the volume claim."""
-    storage_class_name: Annotated[str, Field(max_length=253)] | None = None
+    storage_class_name: _StorageClass | None = None
     """Storage class; absent means the cluster's default."""
 
 

@@ -59,6 +59,15 @@ class Settings(BaseModel):
     cluster_cidrs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Pod and Service ranges of the cluster, kept out of ``PublicHTTPS`` besides the private ranges."""
 
+    tenant_storage_classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Storage classes that a Tenant may name; none means all."""
+    tenant_runtime_classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Runtime classes that a Tenant may name; none means all."""
+    python_needs_runtime_class: bool = False
+    """Whether a Tenant with ``pythonBackend: Enabled`` must name a runtime class."""
+    tenant_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Names of the pull Secrets of tenants' pods, in each tenant namespace."""
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Return the settings of an environment; empty variables count as absent.

@@ -103,9 +103,15 @@ class TritonContext:
     triton_resources: Mapping[str, Any]
     agent_resources: Mapping[str, Any]
     model_store_size: str
+    model_store_directory: Mapping[str, Any] | None
+    """The store's ``emptyDir``, None when it is a claim."""
+    model_store_claim: Mapping[str, Any] | None
+    """Spec of the store's volume claim, None when it is a directory."""
     model_claims: tuple[ModelClaim, ...]
     denied_cidrs: str
     """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
+    runtime_class_name: str | None
+    pull_secrets: tuple[Mapping[str, str], ...]
     node_selector: Labels
     tolerations: tuple[Mapping[str, Any], ...]
     fence: Fence
@@ -139,6 +145,7 @@ class WeaviateContext:
     """Value of GOMEMLIMIT, None when the container has no memory limit of its own."""
     storage_size: str
     storage_class_name: str | None
+    pull_secrets: tuple[Mapping[str, str], ...]
     fence: Fence
     api_user: str = "moorage"
     """Weaviate's name for the holder of the API key."""

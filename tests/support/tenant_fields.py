@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "displayName": ("Acme", "Acme Corp"),
+    "suspend": (True, True),
+    "deletionPolicy": ("Retain", "Retain"),
+    "deletionProtection": (True, True),
     "members": (
         [{"kind": "User", "name": "alice", "role": "admin"}],
         [{"kind": "User", "name": "alice", "role": "viewer"}],
@@ -36,9 +39,12 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "inference.gpu.resourceName": ("nvidia.com/mig-1g.5gb", "amd.com/gpu"),
     "inference.gpu.count": (1, 2),
     "inference.pythonBackend": ("Enabled", "Enabled"),
+    "inference.runtimeClassName": ("gvisor", "kata"),
     "inference.nodeSelector": ({"pool": "a"}, {"pool": "b"}),
     "inference.tolerations": ([{"key": "gpu", "operator": "Exists"}], [{"key": "gpu", "value": "yes"}]),
     "inference.modelStore.sizeLimit": ("1Gi", "2Gi"),
+    "inference.modelStore.storage.size": ("5Gi", "6Gi"),
+    "inference.modelStore.storage.storageClassName": ("fast", "slow"),
     "vectorStore.backend": ("None", "None"),
     "vectorStore.storage.size": ("20Gi", "30Gi"),
     "vectorStore.storage.storageClassName": ("fast", "slow"),

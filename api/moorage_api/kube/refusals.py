@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError, QuotaExceededError
+from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError
 from moorage_api.kube.transport import Answer
 from moorage_crds.errors import (
     ConflictError,
@@ -22,7 +22,6 @@ _MANAGER: Final = re.compile(r'conflict with "([^"]+)"')
 _NOT_TYPED: Final = re.compile(r"failed to create typed patch object \(.*?\): (?P<field>\S+): (?P<rule>.+)", re.DOTALL)
 _NAMES_ITS_FIELD: Final = re.compile(r"(?P<field>(?:spec|metadata)(?:\.\w+)+)\b")
 """Rules on the whole object carry no field; ours name it first in their message."""
-_QUOTA: Final = re.compile(r"exceeded quota: [^,]+, (?P<bound>requested: .*)", re.DOTALL)
 _NO_FIELD: Final = "<nil>"
 _PROTECTED: Final = re.compile(r"'moorage-tenant-protection' .*denied request: (?P<reason>.+)", re.DOTALL)
 _UNCHECKED: Final = "some validation rules were not checked"
@@ -113,9 +112,6 @@ def _missing(body: dict[str, Any]) -> MoorageError:
 
 def _forbidden(body: dict[str, Any]) -> MoorageError:
     message = _message(body)
-    exceeded = _QUOTA.search(message)
-    if exceeded is not None:
-        return QuotaExceededError(f"The tenant's quota has no room: {exceeded['bound']}.")
     # Admission speaks to the user; missing rights of our own service account are ours to mend and not theirs to read.
     if "denied the request" in message or "denied request" in message or "being terminated" in message:
         return ForbiddenError(f"Kubernetes refuses the change: {message}")

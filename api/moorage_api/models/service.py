@@ -31,6 +31,7 @@ def model(services: Services, tenant: Manifest, name: str) -> Manifest:
 async def create(services: Services, tenant: Manifest, request: NewModel) -> Manifest:
     """Create a model."""
     policy.check_namespace(tenant)
+    policy.check_model_quota(tenant, len(repository.models(services, _name(tenant))))
     return await repository.create(services, _name(tenant), request.name, request.manifest_spec())
 
 

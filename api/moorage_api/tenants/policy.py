@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from moorage_api.auth.principal import Principal, tenant_permissions
-from moorage_api.errors import ForbiddenError
+from moorage_api.errors import ForbiddenError, QuotaExceededError
 from moorage_crds import owners, permissions
 from moorage_crds.errors import DeletionProtectedError, TenantSuspendedError, UnavailableError
-from moorage_crds.tenant import TenantSpec, parse_spec
+from moorage_crds.tenant import Quota, TenantSpec, parse_spec
 
+_MODELS: Final = Quota().models
 _FOREIGN = "NamespaceForeign"
 
 
@@ -67,3 +68,12 @@ def check_namespace(tenant: Mapping[str, Any]) -> None:
     foreign = any(each.get("reason") == _FOREIGN for each in status.get("conditions") or ())
     if foreign or not status.get("tenantID"):
         raise UnavailableError("The tenant's namespace is not there yet.")
+
+
+def check_model_quota(tenant: Mapping[str, Any], count: int) -> None:
+    """Raise QuotaExceededError when the tenant has as many models as its quota allows."""
+    quota = ((tenant.get("spec") or {}).get("quota") or {}).get("models", _MODELS)
+    if count >= quota:
+        raise QuotaExceededError(
+            f"The tenant's quota has no room: spec.quota.models is {quota}, and there are {count} models."
+        )

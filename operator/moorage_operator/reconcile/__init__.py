@@ -15,7 +15,7 @@ from moorage_operator.reconcile.actions import (
     RemoveReplicaEntries,
 )
 from moorage_operator.reconcile.plan import reconcile_orphan_models, reconcile_tenant, requeue_after
-from moorage_operator.reconcile.world import Manifest, Settings, World
+from moorage_operator.reconcile.world import Manifest, Settings, TenantRules, World
 
 __all__ = [
     "Action",
@@ -28,6 +28,7 @@ __all__ = [
     "RemoveFinalizer",
     "RemoveReplicaEntries",
     "Settings",
+    "TenantRules",
     "World",
     "reconcile_orphan_models",
     "reconcile_tenant",

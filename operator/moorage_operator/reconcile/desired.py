@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from moorage_crds import labels, names
-from moorage_crds.tenant import Member, TenantSpec, parse_spec
+from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
 from moorage_operator.reconcile import egress, resources, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
@@ -177,6 +177,7 @@ def _fence(settings: Settings) -> Fence:
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
     inference = spec.inference
     surge = resources.surge_pods(spec)
+    claim = _claim(inference.model_store)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
         replicas=0 if spec.suspend else inference.replicas,
@@ -188,9 +189,13 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         restrictions=_restrictions(),
         triton_resources=resources.triton(spec),
         agent_resources=resources.AGENT,
-        model_store_size=inference.model_store.size_limit,
+        model_store_size=_store_size(inference.model_store),
+        model_store_directory=None if claim else {"sizeLimit": inference.model_store.size_limit},
+        model_store_claim=claim,
         model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
+        runtime_class_name=inference.runtime_class_name,
+        pull_secrets=_pull_secrets(settings),
         node_selector=inference.node_selector,
         tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),
         fence=_fence(settings),
@@ -198,6 +203,25 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
         listed_blocks=egress.listed_blocks(spec.network.egress),
     )
+
+
+def _pull_secrets(settings: Settings) -> tuple[dict[str, str], ...]:
+    return tuple({"name": name} for name in settings.tenants.pull_secrets)
+
+
+def _store_size(store: ModelStore) -> str:
+    return store.storage.size if store.storage else store.size_limit
+
+
+def _claim(store: ModelStore) -> dict[str, Any] | None:
+    """Return the spec of a pod's volume claim for its models, None where they lie on the node."""
+    if store.storage is None:
+        return None
+    chosen = store.storage.storage_class_name
+    return {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": store.storage.size}},
+    } | ({"storageClassName": chosen} if chosen else {})
 
 
 def _restrictions() -> tuple[str, ...]:
@@ -225,6 +249,7 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
         go_memory_limit=resources.go_memory_limit(compute),
         storage_size=store.storage.size,
         storage_class_name=store.storage.storage_class_name,
+        pull_secrets=_pull_secrets(settings),
         fence=_fence(settings),
     )
     yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate", context)

@@ -35,7 +35,7 @@ def reconcile(
     """Return all writes of the pass, or with ``failure`` the Tenant's status alone."""
     try:
         spec = parse_spec(dict(tenant))
-        refusal = admission.refusal(spec)
+        refusal = None if spec.suspend else admission.refusal(spec, settings.tenants)
         writes = children.writes(world, desired(world, settings), make_key, holds=refusal is not None)
     except ValidationError as error:
         return _refuse(tenant, statuses.first_problem(error), now)
@@ -77,10 +77,25 @@ def _plan_models(world: World, spec: TenantSpec, now: datetime) -> tuple[ModelPl
     if world.namespace is None:
         return ()
     allows_python = spec.inference.python_backend == "Enabled"
+    surplus = _surplus(world, spec)
     return tuple(
-        models.plan(world, model, allows_python=allows_python, is_suspended=spec.suspend, now=now)
+        models.plan(
+            world,
+            model,
+            allows_python=allows_python,
+            is_suspended=spec.suspend,
+            is_surplus=model["metadata"]["name"] in surplus,
+            now=now,
+        )
         for model in live_models(world)
     )
+
+
+def _surplus(world: World, spec: TenantSpec) -> frozenset[str]:
+    """Return the names of the models beyond the quota, the youngest first to be so."""
+    found = [model["metadata"] for model in live_models(world)]
+    by_age = sorted(found, key=lambda metadata: (metadata.get("creationTimestamp", ""), metadata["name"]))
+    return frozenset(metadata["name"] for metadata in by_age[spec.quota.models :])
 
 
 def _facts(

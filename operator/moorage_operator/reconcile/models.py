@@ -39,13 +39,15 @@ class ModelPlan:
     """Whether only a person can help."""
 
 
-def plan(world: World, model: Manifest, *, allows_python: bool, is_suspended: bool, now: datetime) -> ModelPlan:
-    """Return the plan of a live model in its tenant's own namespace."""
+def plan(
+    world: World, model: Manifest, *, allows_python: bool, is_suspended: bool, is_surplus: bool, now: datetime
+) -> ModelPlan:
+    """Return the plan of a live model in its tenant's own namespace; a surplus one is beyond the tenant's quota."""
     if identity.is_paused(model):
         return _paused(model, now)
     ready = replicas.ready_pods(world)
     observed = revisions.observe(model, _revisions_of(world, model))
-    rollout, refusal = _roll(world, model, observed, ready, allows_python=allows_python, now=now)
+    rollout, refusal = _roll(world, model, observed, ready, allows_python=allows_python, is_surplus=is_surplus, now=now)
     standing = Standing(
         rollout,
         refusal,
@@ -84,6 +86,7 @@ def _roll(
     ready: frozenset[str],
     *,
     allows_python: bool,
+    is_surplus: bool,
     now: datetime,
 ) -> tuple[Rollout, Refusal | None]:
     """Return the revisions as they shall be and, when the spec asks for none, why."""
@@ -95,7 +98,7 @@ def _roll(
     if spec is None:
         return revisions.plan(observed, None, replace(terms, history_limit=len(observed)), now), refusal
     data = snapshot(_tenant_id(world), model["metadata"]["name"], spec)
-    refusal = _refuse(spec, observed, data, allows_python=allows_python)
+    refusal = _refuse(spec, observed, data, allows_python=allows_python, is_surplus=is_surplus)
     if refusal:
         return revisions.plan(observed, None, terms, now), refusal
     wanted = sources.told(revisions.with_target(observed, data), spec, model, world)
@@ -138,8 +141,15 @@ def _parse(model: Manifest) -> tuple[ModelDeploymentSpec | None, Refusal | None]
 
 
 def _refuse(
-    spec: ModelDeploymentSpec, observed: tuple[Revision, ...], data: Mapping[str, Any], *, allows_python: bool
+    spec: ModelDeploymentSpec,
+    observed: tuple[Revision, ...],
+    data: Mapping[str, Any],
+    *,
+    allows_python: bool,
+    is_surplus: bool,
 ) -> Refusal | None:
+    if is_surplus:
+        return Refusal("QuotaExceeded", "The Tenant's spec.quota.models has no room: older models take all of it.")
     if spec.backend == _PYTHON and not allows_python:
         message = (
             "spec.backend: the Tenant's spec.inference.pythonBackend is Disabled; set it to Enabled or use another."

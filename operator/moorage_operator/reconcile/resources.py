@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from moorage_crds import GROUP
-from moorage_crds.modeldeployment import ModelDeployment
 from moorage_crds.schema import Resources
 from moorage_crds.tenant import TenantSpec
 from moorage_operator.reconcile import quantities
@@ -46,9 +44,6 @@ _FORMATS: Final[dict[str, Callable[[Any], str]]] = {
     "memory": quantities.as_bytes,
     "storage": quantities.as_bytes,
 }
-
-MODEL_COUNT: Final = f"count/{ModelDeployment.PLURAL}.{GROUP}"
-"""The quota's name for the number of ModelDeployments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +105,13 @@ def compute(spec: TenantSpec) -> Compute:
     return Compute(
         hard=hard
         | {
-            "requests.storage": spec.quota.storage,
+            "requests.storage": quantities.as_bytes(
+                quantities.parse(spec.quota.storage) + surge_pods(spec) * _model_claim(spec)
+            ),
             f"requests.{spec.inference.gpu.resource_name}": str(
                 spec.quota.gpu + surge_pods(spec) * spec.inference.gpu.count
             ),
             "pods": str(spec.quota.pods + surge_pods(spec)),
-            MODEL_COUNT: str(spec.quota.models),
             "services.loadbalancers": "0",
             "services.nodeports": "0",
         },
@@ -132,7 +128,8 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
     bounds: dict[str, tuple[Decimal | int, Decimal | int]] = {
         **{name: (_needed(spec, name), quantities.parse(amount)) for name, amount in _quota(spec).items()},
         "storage": (
-            _stores(spec) * quantities.parse(spec.vector_store.storage.size),
+            _stores(spec) * quantities.parse(spec.vector_store.storage.size)
+            + spec.inference.replicas * _model_claim(spec),
             quantities.parse(spec.quota.storage),
         ),
         "gpu": (spec.inference.replicas * spec.inference.gpu.count, spec.quota.gpu),
@@ -162,6 +159,12 @@ def _limit(resources: Mapping[str, Any], name: str, default: Decimal) -> Decimal
 def _request(resources: Mapping[str, Any], name: str) -> Decimal:
     """Return a container's request; a limit alone stands for it."""
     return quantities.parse(resources.get("requests", {}).get(name) or resources.get("limits", {}).get(name, "0"))
+
+
+def _model_claim(spec: TenantSpec) -> Decimal:
+    """Return the size of each Triton pod's volume claim, 0 without one."""
+    storage = spec.inference.model_store.storage
+    return quantities.parse(storage.size) if storage else Decimal(0)
 
 
 def _stores(spec: TenantSpec) -> int:

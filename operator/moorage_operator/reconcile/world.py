@@ -17,6 +17,18 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class TenantRules:
+    """What the platform allows in a spec and adds to every pod; an empty list of names allows all."""
+
+    storage_classes: tuple[str, ...] = ()
+    runtime_classes: tuple[str, ...] = ()
+    python_needs_runtime_class: bool = False
+    """Whether ``pythonBackend: Enabled`` demands a ``runtimeClassName``."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of pull Secrets that the platform puts into each tenant namespace."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the operator's own deployment decides, the same for every tenant."""
 
@@ -33,6 +45,8 @@ class Settings:
     """Namespace of the pods labelled ``k8s-app=kube-dns``."""
     cluster_cidrs: tuple[str, ...]
     """Pod and service ranges; never part of PublicHTTPS."""
+    tenants: TenantRules = TenantRules()
+    """What the platform allows and adds to every tenant."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 
 from moorage_operator.metrics import Metrics, Observed
 from moorage_operator.reconcile import Settings as ReconcileSettings
+from moorage_operator.reconcile import TenantRules
 from moorage_operator.runtime import watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.client import Client
@@ -182,4 +183,10 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
         image_pull_policy=settings.image_pull_policy,
         dns_namespace=settings.dns_namespace,
         cluster_cidrs=settings.cluster_cidrs,
+        tenants=TenantRules(
+            storage_classes=settings.tenant_storage_classes,
+            runtime_classes=settings.tenant_runtime_classes,
+            python_needs_runtime_class=settings.python_needs_runtime_class,
+            pull_secrets=settings.tenant_pull_secrets,
+        ),
     )

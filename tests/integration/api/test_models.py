@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Headers = dict[str, str]
 TEXT = "x = '\N{WAVING HAND SIGN} \u2028 \x85'"
 """Characters that JSON and YAML write differently."""
-MODEL_COUNT = "count/modeldeployments.moorage.dev"
 SPEC = {"source": {"inline": {"files": {"1/model.py": TEXT}}}, "backend": "python"}
 
 
@@ -138,21 +137,14 @@ async def test_a_namespace_that_vanished_is_waited_for(api: Api, admin: Headers,
 
 
 async def test_a_model_beyond_the_quota_is_refused_with_the_bound(
-    api: Api, admin: Headers, kube: Kube, tenant: str
+    api: Api, admin: Headers, name: str, tenant_of_kubectl: Callable[..., Any]
 ) -> None:
-    fill_quota(kube, tenant, models=1)
+    await tenant_of_kubectl(name, quota={"models": 1})
+    assert (await api.client.post(models(name), headers=admin, json={"name": "m", "spec": SPEC})).status_code == 201
 
-    answer = await api.client.post(models(tenant), headers=admin, json={"name": "m", "spec": SPEC})
+    answer = await api.client.post(models(name), headers=admin, json={"name": "n", "spec": SPEC})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "quota-exceeded")
-    assert f"limited: {MODEL_COUNT}=1" in answer.json()["detail"]
-
-
-def fill_quota(kube: Kube, tenant: str, *, models: int) -> None:
-    """Make a quota with no room left, its status as the quota controller writes it."""
-    hard = {MODEL_COUNT: str(models)}
-    metadata = {"name": "moorage", "namespace": f"tenant-{tenant}"}
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata}
-    assert kube.apply({**quota, "spec": {"hard": hard}}).is_success
-    answer = kube.apply({**quota, "status": {"hard": hard, "used": hard}}, subresource="status")
-    assert answer.is_success, answer.text
+    assert "spec.quota.models is 1, and there are 1 models" in answer.json()["detail"]
+    assert (await api.client.delete(f"{models(name)}/m", headers=admin)).status_code == 204
+    assert (await api.client.post(models(name), headers=admin, json={"name": "n", "spec": SPEC})).status_code == 201

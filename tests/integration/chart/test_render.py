@@ -49,6 +49,8 @@ def test_an_api_server_takes_every_object(kube: Kube) -> None:
         ("nonsense=1", "nonsense"),
         ("images.pullPolicy=Sometimes", "/images/pullPolicy"),
         ("network.clusterCIDRs={here}", "/network/clusterCIDRs"),
+        ("tenants.allowedImages={registry.example}", "/tenants/allowedImages"),
+        ("tenants.allowedStorageClasses={Not A Name}", "/tenants/allowedStorageClasses"),
     ],
 )
 def test_values_that_could_not_work_are_refused(value: str, words: str) -> None:

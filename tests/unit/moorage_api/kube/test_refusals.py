@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError, QuotaExceededError
+from moorage_api.errors import FieldError, ForbiddenError, InvalidFieldsError
 from moorage_api.kube import refusals
 from moorage_api.kube.transport import Answer
 from moorage_crds.errors import (
@@ -134,17 +134,3 @@ def test_our_own_lack_of_rights_is_not_for_the_user_to_read() -> None:
 @pytest.mark.parametrize("status", [401, 429, 502, 503, 504])
 def test_everything_else_may_be_tried_again(status: int) -> None:
     assert isinstance(refusals.error_of(Answer(status, {})), UnavailableError)
-
-
-def test_a_quota_without_room_is_told_with_its_bound() -> None:
-    error = refusals.error_of(
-        answer(
-            403,
-            'modeldeployments.moorage.dev "sum" is forbidden: exceeded quota: moorage, '
-            "requested: count/modeldeployments.moorage.dev=1, used: count/modeldeployments.moorage.dev=1, "
-            "limited: count/modeldeployments.moorage.dev=1",
-        )
-    )
-
-    assert isinstance(error, QuotaExceededError)
-    assert "limited: count/modeldeployments.moorage.dev=1" in str(error)

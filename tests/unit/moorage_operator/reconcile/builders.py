@@ -41,9 +41,11 @@ def foreign_namespace(**metadata: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-acme"} | metadata}
 
 
-def pass_once(cluster: FakeCluster, now: datetime = NOW, failure: str | None = None) -> tuple[Action, ...]:
+def pass_once(
+    cluster: FakeCluster, now: datetime = NOW, failure: str | None = None, settings: Settings = SETTINGS
+) -> tuple[Action, ...]:
     """Reconcile and execute once; returns what was executed."""
-    actions = reconcile_tenant(cluster.world(), SETTINGS, now, failure, make_key=lambda: "key")
+    actions = reconcile_tenant(cluster.world(), settings, now, failure, make_key=lambda: "key")
     cluster.execute(actions)
     return actions
 

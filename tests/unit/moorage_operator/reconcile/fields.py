@@ -13,13 +13,15 @@ LIST_KEYS: dict[str, tuple[str, ...]] = {
     "conditions": ("type",),
     "containers": ("name",),
     "env": ("name",),
+    "imagePullSecrets": ("name",),
     "initContainers": ("name",),
     "ownerReferences": ("uid",),
     "replicas": ("pod",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "volumeMounts": ("mountPath",),
     "volumes": ("name",),
 }
-ATOMIC = {"data", "fieldRef", "nodeSelector", "podSelector", "roleRef", "secretKeyRef", "selector"}
+ATOMIC = {"data", "fieldRef", "labelSelector", "nodeSelector", "podSelector", "roleRef", "secretKeyRef", "selector"}
 WHOLE_ITEMS = {"ownerReferences"}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from moorage_operator.reconcile import Delete
-from tests.unit.moorage_operator.reconcile.builders import condition, keys, pass_once, status, steady, tenant
+from moorage_operator.reconcile import Delete, TenantRules
+from tests.unit.moorage_operator.reconcile.builders import SETTINGS, condition, keys, pass_once, status, steady, tenant
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
 TOO_MUCH: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -70,3 +71,58 @@ def test_rights_are_taken_away_and_nothing_else_while_pods_are_held() -> None:
     cluster.change_spec("Tenant", "acme", less)
     removed = [action.key for action in pass_once(cluster) if isinstance(action, Delete)]
     assert removed == ["delete RoleBinding tenant-acme/moorage-admin"]
+
+
+RULES = TenantRules(storage_classes=("fast",), runtime_classes=("gvisor", "kata"), python_needs_runtime_class=True)
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "a runtime class": (
+        {"inference": {"runtimeClassName": "runc"}},
+        "spec.inference.runtimeClassName: expected one of",
+    ),
+    "a storage class of models": (
+        {"inference": {"modelStore": {"storage": {"storageClassName": "slow"}}}},
+        "spec.inference.modelStore.storage.storageClassName: expected one of fast, got 'slow'.",
+    ),
+    "a storage class of vectors": (
+        {"vectorStore": {"storage": {"storageClassName": "slow"}}},
+        "spec.vectorStore.storage.storageClassName: expected one of fast",
+    ),
+    "Python outside a sandbox": (
+        {"inference": {"pythonBackend": "Enabled"}},
+        "spec.inference.runtimeClassName: the platform demands one",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_rule_of_the_platforms_that_is_broken_is_named_with_its_field(case: str) -> None:
+    spec, words = BROKEN[case]
+    cluster = steady()
+    before = cluster.get("Deployment", "triton")["spec"]
+    cluster.change_spec("Tenant", "acme", spec)
+    pass_once(cluster, settings=replace(SETTINGS, tenants=RULES))
+    ready = condition(status(cluster, "Tenant", "acme"))
+    assert ready["reason"] == "InvalidSpec"
+    assert words in ready["message"]
+    assert cluster.get("Deployment", "triton")["spec"] == before
+
+
+def test_what_the_platform_allows_is_done() -> None:
+    storage = {"storageClassName": "fast"}
+    inference = {"runtimeClassName": "kata", "pythonBackend": "Enabled", "modelStore": {"storage": storage}}
+    cluster = FakeCluster()
+    cluster.add(tenant(inference=inference, vectorStore={"storage": storage}))
+    pass_once(cluster, settings=replace(SETTINGS, tenants=RULES))
+    pod = cluster.get("Deployment", "triton")["spec"]["template"]["spec"]
+    assert pod["runtimeClassName"] == "kata"
+    (models,) = [volume for volume in pod["volumes"] if volume["name"] == "models"]
+    claim = models["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert (claim["storageClassName"], claim["resources"]["requests"]["storage"]) == ("fast", "10Gi")
+
+
+def test_pull_secrets_are_named_by_every_pod() -> None:
+    cluster = FakeCluster()
+    cluster.add(tenant())
+    pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(pull_secrets=("registry",))))
+    for one in WORKLOADS:
+        assert cluster.get(*one)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]

@@ -12,7 +12,10 @@ from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
 ELSEWHERE = {
     "displayName",
+    "deletionPolicy",
+    "deletionProtection",
     "inference.pythonBackend",
+    "quota.models",
     "quota.objects",
     "quota.requestsPerSecond",
     "quota.burst",

@@ -469,3 +469,26 @@ def test_an_endpoint_without_a_ready_condition_counts_as_ready() -> None:
     endpoints = [{"targetRef": {"kind": "Pod", "uid": "uid-triton-a"}}, {"addresses": ["10.0.0.1"]}]
     world = cluster.world(endpoint_slices=({"endpoints": endpoints}, {"endpoints": None}))
     assert reconcile_tenant(world, SETTINGS, NOW) == ()
+
+
+def test_models_beyond_the_quota_load_nothing_and_say_why() -> None:
+    cluster = steady(quota={"models": 1})
+    cluster.set_pods("triton-a")
+    for name, made in (("young", "2026-02-02T00:00:00Z"), ("old", "2026-02-01T00:00:00Z")):
+        cluster.add(model(name))["metadata"]["creationTimestamp"] = made
+    pass_once(cluster)
+    assert condition(status(cluster, name="young"))["reason"] == "QuotaExceeded"
+    assert condition(status(cluster, name="old"))["reason"] == "Loading"
+    assert [name[:-9] for kind, _, name in cluster.objects if kind == "ControllerRevision"] == ["old"]
+    cluster.change_spec("Tenant", "acme", {"quota": {"models": 2}})
+    pass_once(cluster)
+    assert condition(status(cluster, name="young"))["reason"] == "Loading"
+
+
+def test_a_lowered_quota_of_models_leaves_what_serves() -> None:
+    cluster, revision = serving()
+    cluster.change_spec("Tenant", "acme", {"quota": {"models": 0}})
+    pass_once(cluster)
+    assert condition(status(cluster))["reason"] == "QuotaExceeded"
+    assert status(cluster)["stableRevision"] == revision
+    assert intents(cluster) == {revision: "Wanted"}

@@ -25,7 +25,6 @@ def test_the_quota_adds_a_surge_replica_and_our_agents() -> None:
         "requests.storage": "20Gi",
         "requests.nvidia.com/gpu": "0",
         "pods": "11",
-        "count/modeldeployments.moorage.dev": "50",
         "services.loadbalancers": "0",
         "services.nodeports": "0",
     }
@@ -42,6 +41,15 @@ def test_without_surge_the_quota_leaves_no_room_beyond_itself() -> None:
     inference = {"surge": False, "gpu": {"count": 1}, "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}}
     hard = resources.compute(spec(quota={"gpu": 1, "cpu": "4", "pods": 10}, inference=inference)).hard
     assert (hard["requests.nvidia.com/gpu"], hard["limits.cpu"], hard["pods"]) == ("1", "4500m", "10")
+
+
+def test_the_quota_leaves_room_for_the_models_of_one_surge_replica() -> None:
+    inference = {"replicas": 2, "modelStore": {"storage": {"size": "5Gi"}}}
+    tenant = spec(quota={"storage": "20Gi"}, inference=inference)
+    assert resources.compute(tenant).hard["requests.storage"] == "25Gi"
+    assert resources.shortfalls(tenant) == ()
+    less = spec(quota={"storage": "19Gi"}, inference=inference)
+    assert resources.shortfalls(less) == ("spec.quota.storage: the pods need 20Gi, and the quota is 19Gi.",)
 
 
 SHORT: dict[str, tuple[dict[str, Any], str]] = {
