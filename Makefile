@@ -8,6 +8,7 @@ CACHE := $(or $(MOORAGE_CACHE),$(HOME)/.cache/moorage)
 key = $(shell sha256sum $(1) | cut -c1-12)
 DEV := $(CACHE)/venv/dev-$(call key,requirements/dev.txt)
 AGENT := $(CACHE)/venv/agent-$(call key,requirements/agent-dev.txt)
+OPERATOR := $(CACHE)/venv/operator-$(call key,requirements/operator.txt)
 PYTHON := $(DEV)/bin/python
 LOCAL := PYTHONPATH=tools python3 -m localcluster
 MAINJOB := PYTHONPATH=tools python3 -m mainjob
@@ -20,7 +21,7 @@ help: ## Print this help
 
 # A virtual environment is built beside its final place and renamed, so an interrupted build leaves none.
 $(CACHE)/venv/%/ready:
-	@lock=requirements/$(if $(findstring agent-,$*),agent-dev,dev).txt; \
+	@lock=requirements/$(if $(findstring agent-,$*),agent-dev,$(if $(findstring operator-,$*),operator,dev)).txt; \
 	echo "installing $$lock (about 2 minutes, once per lock file)"; \
 	rm -rf $(CACHE)/venv/$* && mkdir -p $(CACHE)/venv && python3 -m venv $(CACHE)/venv/$*; \
 	$(CACHE)/venv/$*/bin/pip install --quiet --disable-pip-version-check --no-input --require-hashes -r $$lock; \
@@ -67,6 +68,18 @@ e2e: env ## Run the tests against a whole cluster of their own; TOPIC=models run
 	@$(MAINJOB) up --cluster moorage-test --provider $(PROVIDER)
 	status=0; $(PYTHON) -m pytest tests/e2e$(if $(TOPIC),/test_$(TOPIC).py) -q || status=$$?; \
 	if [ -z "$${KEEP:-}" ]; then $(MAINJOB) down --cluster moorage-test --provider $(PROVIDER); fi; exit $$status
+
+# The operator runs in an environment of its image's requirements alone: Kopf imports more where there is more.
+N ?= 1000
+M ?= 3
+N_NAIVE ?= $(shell echo $$(( $(N) < 200 ? $(N) : 200 )))
+REST ?= 600
+SAMPLES ?= 20
+.PHONY: bench-operator
+bench-operator: env $(OPERATOR)/ready ## Measure the operator at N tenants with M models each, beside a naive one
+	@$(LOCAL) tools
+	PYTHONPATH=.:operator:crds:templates:tools $(PYTHON) -m bench.operators --tenants $(N) --models $(M) \
+	  --naive $(N_NAIVE) --rest $(REST) --samples $(SAMPLES) --python $(OPERATOR)/bin/python --out $(CACHE)/bench
 
 .PHONY: lint
 lint: env ## Check style, imports and layout

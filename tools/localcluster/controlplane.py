@@ -145,13 +145,13 @@ def _own_flags(folder: Path, token: str) -> list[str]:
 def _start(command: Command, folder: Path, started: ExitStack) -> Child:
     log = folder / f"{command.name}.log"
     with log.open("ab") as out:
-        popen = subprocess.Popen(_bound_to_us(command.argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
+        popen = subprocess.Popen(bound_to_us(command.argv), stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd="/")
     child = Child(command.name, log, popen)
     started.callback(_kill, child)
     return child
 
 
-def _bound_to_us(argv: Sequence[str]) -> list[str]:
+def bound_to_us(argv: Sequence[str]) -> list[str]:
     """Return a command that the kernel kills when its parent ends, be it by a crash."""
     helper = shutil.which("setpriv", path=os.environ.get("PATH", "") + ":/usr/bin")
     return [helper, "--pdeathsig", "KILL", *argv] if helper else list(argv)

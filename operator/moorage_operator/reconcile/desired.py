@@ -38,10 +38,10 @@ _MEMBER_BINDINGS: Final = {role: role.removeprefix("moorage-tenant-") for role i
 
 KIND_ORDER: Final = (
     "Namespace",
-    "NetworkPolicy",
-    "ServiceAccount",
     "Role",
     "RoleBinding",
+    "NetworkPolicy",
+    "ServiceAccount",
     "ResourceQuota",
     "LimitRange",
     "Service",
@@ -49,7 +49,8 @@ KIND_ORDER: Final = (
     "Deployment",
     "StatefulSet",
 )
-"""Order of creation: a fence before anything that could run behind it, limits before what they bound."""
+"""Order of creation: a fence before anything that could run behind it, limits before what they bound. All bindings come
+first: they need no right in the namespace, and meanwhile the API server's authorizer learns of the operator's own."""
 
 
 def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:

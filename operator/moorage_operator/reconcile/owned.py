@@ -27,6 +27,9 @@ _NOT_OWNED: Final = frozenset({"apiVersion", "kind", "metadata"})
 _NOT_OWNED_METADATA: Final = frozenset({"name", "namespace", "resourceVersion", "uid"})
 """Server-side apply records no owner for what identifies the object."""
 
+_ITSELF: Final = frozenset({"."})
+"""Says that the map or item as such is owned."""
+
 _MISSING: Final = object()
 
 
@@ -70,7 +73,9 @@ def _without_identity(manifest: Manifest) -> dict[str, Any]:
 
 
 def _matches(desired: Any, observed: Any, fields: Mapping[str, Any], name: str) -> bool:
-    children = fields.keys() - {"."}
+    if not fields:
+        return _equal(desired, observed, name)
+    children = fields.keys() - _ITSELF
     if not children:
         return _equal(desired, observed, name)
     if isinstance(desired, dict):
@@ -81,13 +86,17 @@ def _matches(desired: Any, observed: Any, fields: Mapping[str, Any], name: str) 
 
 
 def _matches_map(desired: Mapping[str, Any], observed: Any, fields: Mapping[str, Any], name: str = "") -> bool:
-    owned = {path[2:] for path in fields if path != "."}
-    if not isinstance(observed, dict) or owned != desired.keys():
+    """Compare maps key by key; as many keys as owned fields, each of them owned, are the same keys."""
+    if not isinstance(observed, dict) or len(desired) != len(fields) - ("." in fields):
         return False
-    return all(
-        _matches(value, observed.get(key, _MISSING), fields[f"f:{key}"], name if name in _QUANTITIES else key)
-        for key, value in desired.items()
-    )
+    for key, value in desired.items():
+        own, theirs = fields.get(f"f:{key}"), observed.get(key, _MISSING)
+        if own is None:
+            return False
+        is_same = not own and value == theirs
+        if not is_same and not _matches(value, theirs, own, name if name in _QUANTITIES else key):
+            return False
+    return True
 
 
 def _matches_list(
@@ -107,7 +116,11 @@ def _item(path: str, items: Sequence[Any]) -> Any:
     wanted = _decoded(path[2:])
     if path.startswith("v:"):
         return wanted if wanted in items else _MISSING
-    return next((item for item in items if all(item.get(key) == value for key, value in wanted.items())), _MISSING)
+    keys = wanted.items()
+    for item in items:
+        if keys <= item.items():
+            return item
+    return _MISSING
 
 
 @lru_cache(maxsize=4096)
