@@ -56,6 +56,12 @@ SOURCE_CREDENTIALS: Final = "moorage.dev/source-credentials"
 HOSTS: Final = "moorage.dev/hosts"
 """Annotation of such a Secret: the hosts it may be sent to, comma between; with a port unless it is 443."""
 
+REJECTED: Final = "moorage.dev/rejected"
+"""Annotation of a ControllerRevision: JSON that says when, why and by which retry it was rejected; it is not loaded."""
+
+RETRY: Final = "moorage.dev/retry"
+"""Annotation of a ModelDeployment: a new text gives the rejected revision that the spec asks for another try."""
+
 PAUSED: Final = "moorage.dev/paused"
 """Annotation of a Tenant or ModelDeployment: ``"true"`` stops reconciling that object."""
 

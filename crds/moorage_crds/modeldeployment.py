@@ -138,8 +138,8 @@ class FailureInfo(Schema):
     """The fetcher's or Triton's own words."""
     model_revision_name: str
     """Revision hash that failed."""
-    location: str
-    """Pod on which it failed."""
+    location: str | None = None
+    """Pod on which it failed; absent for a revision that was rejected."""
 
 
 class ModelCopies(Schema):
@@ -210,6 +210,8 @@ class ModelDeploymentStatus(Schema):
     """Path of the model in the API."""
     stable_revision: str | None = None
     """Revision that serves, or served until ``Recreate`` took it away."""
+    previous_revision: str | None = None
+    """Revision that served before and is still kept; what a rollback goes back to."""
     candidate_revision: str | None = None
     """Revision that shall serve next; absent when there is none."""
     traffic: list[TrafficTarget] | None = Field(default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"})

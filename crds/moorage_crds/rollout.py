@@ -11,6 +11,8 @@ from pydantic import Field, JsonValue
 
 from moorage_crds.schema import Schema
 
+_Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$", max_length=8)]
+
 ROLLOUT_RULES: list[JsonValue] = [
     {
         "rule": "!has(self.canary) || self.strategy == 'Overlap'",
@@ -27,6 +29,15 @@ class Canary(Schema):
     """Share of the requests that the new revision gets until it is promoted, in percent."""
 
 
+class Decision(Schema):
+    """What a person decided about one revision; of no effect on any other."""
+
+    revision: _Revision
+    """Revision hash, 8 hex digits."""
+    action: Literal["Promote", "Abort"]
+    """``Promote`` ends its trial in its favour once it is loaded everywhere; ``Abort`` rejects it."""
+
+
 class Rollout(Schema):
     """How traffic moves to a new revision."""
 
@@ -34,3 +45,7 @@ class Rollout(Schema):
     """``Overlap`` loads the new revision beside the old one; ``Recreate`` unloads the old one first."""
     canary: Canary | None = None
     """Trial on a part of the requests; absent means that a revision serves as soon as it is loaded everywhere."""
+    pin: _Revision | None = None
+    """Revision to serve whatever else the spec asks for. Set by people for a rollback, absent from Git."""
+    decision: Decision | None = None
+    """What a person decided about the candidate. Set by people, absent from Git."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-import yaml
+
+from moorage_crds.encoding import as_yaml
 
 if TYPE_CHECKING:
     from localcluster.controlplane import ControlPlane
@@ -73,7 +74,7 @@ class Kube:
         params |= {"dryRun": "All"} if dry_run else {}
         headers = {"Content-Type": "application/apply-patch+yaml"}
         path = path_of(manifest, subresource=subresource)
-        return self.request("PATCH", path, params=params, content=yaml.safe_dump(manifest), headers=headers)
+        return self.request("PATCH", path, params=params, content=as_yaml(manifest), headers=headers)
 
     def create(self, manifest: Manifest, *, dry_run: bool = False) -> httpx.Response:
         """Create an object, strictly."""

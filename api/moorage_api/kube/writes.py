@@ -7,7 +7,7 @@ cache, so that the next read sees it before the watch brings it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from kubernetes.aio.client import ApiClient
 
-from moorage_api.kube import etag, refusals, transport
+from moorage_api.kube import etag, owned, refusals, transport
 from moorage_api.kube.transport import Answer
 from moorage_crds import API_VERSION, names
 from moorage_crds.errors import ConflictError, NotFoundError
@@ -23,6 +23,8 @@ from moorage_crds.modeldeployment import ModelDeployment
 from moorage_crds.tenant import Tenant
 
 Manifest = dict[str, Any]
+Change = Callable[[Manifest, Manifest], Manifest]
+"""From an object and the part of its spec that we own to the part that we shall own; may raise a MoorageError."""
 
 _ATTEMPTS: Final = 8
 """Reads and writes of one change; status writes may move the object between the two about once a second."""
@@ -90,6 +92,18 @@ class ClusterWrites:
             if not refusals.is_stale(answer):
                 return self._written(kind, answer)
         raise ConflictError(f"{kind.kind} {name!r} changes faster than it can be replaced.")
+
+    async def amend(
+        self, kind: Kind, namespace: str | None, name: str, change: Change, if_match: str | None
+    ) -> Manifest:
+        """Change a part of what we own of an object's spec, the rest as it is; raises as ``replace`` does."""
+        for _ in range(_ATTEMPTS):
+            live = await self._live(kind, namespace, name, if_match)
+            fence = {each: live["metadata"][each] for each in ("uid", "resourceVersion")}
+            answer = await self._apply(kind, namespace, name, fence, change(live, owned.spec(live)))
+            if not refusals.is_stale(answer):
+                return self._written(kind, answer)
+        raise ConflictError(f"{kind.kind} {name!r} changes faster than it can be changed.")
 
     async def delete(self, kind: Kind, namespace: str | None, name: str, if_match: str | None) -> None:
         """Delete an object; one that has finalizers stays for a while and says so."""

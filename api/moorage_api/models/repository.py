@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage_api.kube.writes import MODEL
+from moorage_api.kube.writes import MODEL, Change
 from moorage_api.services import Services
 from moorage_crds.errors import NotFoundError
 from moorage_crds.names import tenant_namespace
@@ -34,6 +34,11 @@ async def create(services: Services, tenant: str, name: str, spec: Manifest) -> 
 async def replace(services: Services, tenant: str, name: str, spec: Manifest, if_match: str | None) -> Manifest:
     """Replace a ModelDeployment's spec; raises PreconditionFailedError, ManagedElsewhereError."""
     return await services.writes.replace(MODEL, tenant_namespace(tenant), name, spec, if_match)
+
+
+async def amend(services: Services, tenant: str, name: str, change: Change, if_match: str | None) -> Manifest:
+    """Change a part of a ModelDeployment's spec; raises PreconditionFailedError, ManagedElsewhereError."""
+    return await services.writes.amend(MODEL, tenant_namespace(tenant), name, change, if_match)
 
 
 async def delete(services: Services, tenant: str, name: str, if_match: str | None) -> None:

@@ -32,6 +32,15 @@ class NewModel(ModelSpecOnly):
     name: Annotated[str, Field(pattern=DNS_LABEL, max_length=MODEL_NAME_MAX)]
 
 
+class RevisionChoice(BaseModel):
+    """Which revision is meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")] | None = None
+    """Revision hash; left out, it follows from the model's status."""
+
+
 class ModelView(BaseModel):
     """A model."""
 

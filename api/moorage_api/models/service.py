@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage_api.models import repository
-from moorage_api.models.schemas import ModelSpecOnly, NewModel
+from moorage_api.kube.writes import Change
+from moorage_api.models import repository, rollout
+from moorage_api.models.schemas import ModelSpecOnly, NewModel, RevisionChoice
 from moorage_api.pages import Page, PageRequest
 from moorage_api.resources import ResourceFields, fields
 from moorage_api.services import Services
@@ -47,6 +48,37 @@ async def delete(services: Services, tenant: Manifest, name: str, if_match: str 
     """Delete a model."""
     policy.check_namespace(tenant)
     await repository.delete(services, _name(tenant), name, if_match)
+
+
+async def promote(
+    services: Services, tenant: Manifest, name: str, choice: RevisionChoice, if_match: str | None
+) -> Manifest:
+    """Decide for the candidate."""
+    return await _amend(services, tenant, name, rollout.deciding("Promote", choice.revision), if_match)
+
+
+async def abort(
+    services: Services, tenant: Manifest, name: str, choice: RevisionChoice, if_match: str | None
+) -> Manifest:
+    """Decide against the candidate."""
+    return await _amend(services, tenant, name, rollout.deciding("Abort", choice.revision), if_match)
+
+
+async def roll_back(
+    services: Services, tenant: Manifest, name: str, choice: RevisionChoice, if_match: str | None
+) -> Manifest:
+    """Pin the model to a revision."""
+    return await _amend(services, tenant, name, rollout.pinning(choice.revision), if_match)
+
+
+async def roll_forward(services: Services, tenant: Manifest, name: str, if_match: str | None) -> Manifest:
+    """Take the pin away."""
+    return await _amend(services, tenant, name, rollout.unpinned, if_match)
+
+
+async def _amend(services: Services, tenant: Manifest, name: str, change: Change, if_match: str | None) -> Manifest:
+    policy.check_namespace(tenant)
+    return await repository.amend(services, _name(tenant), name, change, if_match)
 
 
 def _name(tenant: Manifest) -> str:

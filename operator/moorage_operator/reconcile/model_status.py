@@ -14,8 +14,9 @@ from moorage_crds import conditions as words
 from moorage_crds import names
 from moorage_operator.reconcile import conditions
 from moorage_operator.reconcile.conditions import Verdict
+from moorage_operator.reconcile.rejections import Rejection
 from moorage_operator.reconcile.replicas import FAILED_STATES, Report
-from moorage_operator.reconcile.revisions import Revision, Rollout
+from moorage_operator.reconcile.revisions import Rollout
 from moorage_operator.reconcile.shares import Share
 from moorage_operator.reconcile.world import Manifest
 
@@ -43,6 +44,13 @@ class Standing:
     """What ready pods say of the serving revision."""
     is_suspended: bool = False
     """Whether no pod is asked for now."""
+    is_pinned: bool = False
+    """The wanted revision is the one that ``spec.rollout.pin`` names."""
+
+    @property
+    def rejection(self) -> Rejection | None:
+        """Return why the wanted revision shall not serve."""
+        return self.rollout.target.rejection if self.rollout.target else None
 
 
 def is_loaded_everywhere(reports: Iterable[Report]) -> bool:
@@ -60,15 +68,16 @@ def transition(standing: Standing) -> Transition:
     """Return where the change to the wanted revision stands."""
     if standing.refusal:
         return "InvalidSpec"
-    if failures(standing.target):
+    if standing.rejection or failures(standing.target):
         return "BlockedByFailedLoad"
     return "UpToDate" if is_loaded_everywhere(standing.target) else "InProgress"
 
 
 def ready(standing: Standing) -> Verdict:
     """Return the Ready condition."""
-    if standing.refusal:
-        return Verdict(words.READY, "False", standing.refusal.reason, standing.refusal.message)
+    stop = standing.refusal or standing.rejection
+    if stop:
+        return Verdict(words.READY, "False", stop.reason, stop.message)
     failed = failures(standing.target)
     if failed:
         return Verdict(words.READY, "False", failed[0].reason, f"{failed[0].pod}: {failed[0].message}")
@@ -78,10 +87,16 @@ def ready(standing: Standing) -> Verdict:
         reason = "Suspended" if standing.is_suspended else "NoReadyReplicas"
         return Verdict(words.READY, "False", reason, words.REASONS[reason])
     if is_loaded_everywhere(standing.target):
-        reason = "CanaryServing" if is_canary(standing.rollout) else "Loaded"
-        return Verdict(words.READY, "True", reason, words.REASONS[reason])
+        return _loaded(standing)
     loaded = sum(report.state == "Loaded" for report in standing.target)
     return Verdict(words.READY, "False", "Loading", f"{loaded} of {len(standing.target)} ready replicas hold it.")
+
+
+def _loaded(standing: Standing) -> Verdict:
+    if standing.is_pinned:
+        return Verdict(words.READY, "True", "Pinned", words.REASONS["Pinned"])
+    reason = "CanaryServing" if is_canary(standing.rollout) else "Loaded"
+    return Verdict(words.READY, "True", reason, words.REASONS[reason])
 
 
 def is_canary(rollout: Rollout) -> bool:
@@ -114,7 +129,9 @@ def _routing(model: str, rollout: Rollout) -> dict[str, Any]:
     stable, target = rollout.stable, rollout.target
     if stable:
         routing["stableRevision"] = stable.hash
-    if target and (stable is None or target.hash != stable.hash):
+    if rollout.previous:
+        routing["previousRevision"] = rollout.previous.hash
+    if target and target.rejection is None and (stable is None or target.hash != stable.hash):
         routing["candidateRevision"] = target.hash
     if rollout.traffic:
         routing["traffic"] = [_target(model, share) for share in rollout.traffic]
@@ -139,18 +156,19 @@ def _model_status(standing: Standing) -> dict[str, Any]:
             "totalCopies": sum(report.state == "Loaded" for report in standing.target),
         },
     }
-    if failed and standing.rollout.target:
-        block["lastFailureInfo"] = _failure_info(failed[0], standing.rollout.target)
-    return block
+    failure = _failure_info(standing)
+    return block | ({"lastFailureInfo": failure} if failure else {})
 
 
-def _failure_info(report: Report, revision: Revision) -> Mapping[str, str]:
-    return {
-        "reason": report.reason,
-        "message": report.message,
-        "modelRevisionName": revision.hash,
-        "location": report.pod,
-    }
+def _failure_info(standing: Standing) -> Mapping[str, str] | None:
+    target, failed = standing.rollout.target, failures(standing.target)
+    if target and standing.rejection:
+        why = {"reason": standing.rejection.reason, "message": standing.rejection.message}
+        return why | {"modelRevisionName": target.hash}
+    if target and failed:
+        why = {"reason": failed[0].reason, "message": failed[0].message}
+        return why | {"modelRevisionName": target.hash, "location": failed[0].pod}
+    return None
 
 
 def _states(standing: Standing) -> dict[str, State]:

@@ -25,6 +25,7 @@ from moorage_operator.reconcile.revisions import Revision, Rollout, Terms
 from moorage_operator.reconcile.world import Manifest, World
 
 _PYTHON: Final = "python"
+_DISABLED: Final = "the Tenant's spec.inference.pythonBackend is Disabled; set it to Enabled or use another."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def plan(
         _reports(model, rollout.target, ready),
         _reports(model, rollout.stable, ready),
         is_suspended=is_suspended,
+        is_pinned=_is_pinned(model),
     )
     status = model_status.status(model, world.tenant_name, standing, now)
     return ModelPlan(
@@ -62,6 +64,10 @@ def plan(
         is_ready=model_status.transition(standing) == "UpToDate",
         is_failed=model_status.is_stalled(standing),
     )
+
+
+def _is_pinned(model: Manifest) -> bool:
+    return bool((model["spec"].get("rollout") or {}).get("pin"))
 
 
 def _paused(model: Manifest, now: datetime) -> ModelPlan:
@@ -98,13 +104,30 @@ def _roll(
     if spec is None:
         return revisions.plan(observed, None, replace(terms, history_limit=len(observed)), now), refusal
     data = snapshot(_tenant_id(world), model["metadata"]["name"], spec)
-    refusal = _refuse(spec, observed, data, allows_python=allows_python, is_surplus=is_surplus)
+    refusal = _refuse(spec, observed, data, forbidden, allows_python=allows_python, is_surplus=is_surplus)
     if refusal:
         return revisions.plan(observed, None, terms, now), refusal
-    wanted = sources.told(revisions.with_target(observed, data), spec, model, world)
-    reports = replicas.reports(model, wanted[-1].hash, ready)
-    wanted = rollouts.advance(wanted, wanted[-1], reports, terms, now)
-    return revisions.plan(wanted, wanted[-1], terms, now), None
+    known, target = _target(world, model, spec, observed, data)
+    reports = replicas.reports(model, target.hash, ready)
+    wanted = rollouts.wish(model, spec.rollout, target)
+    known = rollouts.advance(known, target, reports, terms, wanted=wanted, now=now)
+    return revisions.plan(known, revisions.find(known, target.hash), terms, now), None
+
+
+def _target(
+    world: World,
+    model: Manifest,
+    spec: ModelDeploymentSpec,
+    observed: tuple[Revision, ...],
+    data: Mapping[str, Any],
+) -> tuple[tuple[Revision, ...], Revision]:
+    """Return the revisions and which of them shall serve: the pinned one, or else the spec's, made if need be."""
+    pin = spec.rollout.pin
+    if pin and pin != hash8(data):
+        known = sources.told_of_pinned(observed, pin, model, world)
+        return known, next(revision for revision in known if revision.hash == pin)
+    known = sources.told(revisions.with_target(observed, data), spec, model, world)
+    return known, known[-1]
 
 
 def _terms(
@@ -144,20 +167,28 @@ def _refuse(
     spec: ModelDeploymentSpec,
     observed: tuple[Revision, ...],
     data: Mapping[str, Any],
+    forbidden: frozenset[str],
     *,
     allows_python: bool,
     is_surplus: bool,
 ) -> Refusal | None:
     if is_surplus:
         return Refusal("QuotaExceeded", "The Tenant's spec.quota.models has no room: older models take all of it.")
+    pin = spec.rollout.pin
+    if pin and pin != hash8(data):
+        return _refuse_pin(pin, observed, forbidden)
     if spec.backend == _PYTHON and not allows_python:
-        message = (
-            "spec.backend: the Tenant's spec.inference.pythonBackend is Disabled; set it to Enabled or use another."
-        )
-        return Refusal("PythonBackendDisabled", message)
+        return Refusal("PythonBackendDisabled", f"spec.backend: {_DISABLED}")
     if revisions.collides(observed, data):
         return Refusal("HashCollision", f"Another snapshot has the hash {hash8(data)}; change anything in spec.config.")
     return None
+
+
+def _refuse_pin(pin: str, observed: tuple[Revision, ...], forbidden: frozenset[str]) -> Refusal | None:
+    if revisions.find(observed, pin) is None:
+        kept = ", ".join(revision.hash for revision in observed) or "none"
+        return Refusal("RevisionNotFound", f"spec.rollout.pin: there is no revision {pin}; kept are: {kept}.")
+    return Refusal("PythonBackendDisabled", f"spec.rollout.pin: {_DISABLED}") if pin in forbidden else None
 
 
 def _obstacles(world: World, model: Manifest, rollout: Rollout) -> tuple[Action, ...]:

@@ -14,8 +14,9 @@ from typing import Any, Final
 from moorage_crds import API_VERSION, labels, names
 from moorage_crds.modeldeployment import ModelDeployment
 from moorage_crds.revision import HASH_LENGTH, hash8
-from moorage_operator.reconcile import times
+from moorage_operator.reconcile import rejections, times
 from moorage_operator.reconcile.identity import common_labels
+from moorage_operator.reconcile.rejections import Rejection
 from moorage_operator.reconcile.shares import Share, shares
 from moorage_operator.reconcile.world import Manifest
 
@@ -44,6 +45,8 @@ class Revision:
     """Since when it has had a canary's share of the traffic, None for one that has none."""
     draining_since: datetime | None = None
     """Since when it has been draining."""
+    rejection: Rejection | None = None
+    """Why it shall not serve, None when nothing speaks against it."""
     intent: str | None = None
     """``labels.WANTED``, ``labels.DRAINING`` or None for history."""
     credentials: str | None = None
@@ -67,6 +70,8 @@ class Rollout:
     stable: Revision | None
     target: Revision | None
     """What the spec asks for; None when it asks for something impossible."""
+    previous: Revision | None = None
+    """What served before the stable revision and can serve again."""
     traffic: tuple[Share, ...] = ()
     is_replacing: bool = False
     """The target waits until the old revision is unloaded."""
@@ -115,6 +120,7 @@ def _read(item: Manifest) -> Revision:
         promoted_at=times.parse(annotations.get(labels.PROMOTED_AT, "")),
         canary_since=times.parse(annotations.get(labels.CANARY_SINCE, "")),
         draining_since=times.parse(annotations.get(labels.DRAINING_SINCE, "")),
+        rejection=rejections.parse(annotations.get(labels.REJECTED)),
         intent=annotations.get(labels.INTENT),
         credentials=annotations.get(labels.CREDENTIALS_FROM),
         digest=annotations.get(labels.SOURCE_DIGEST),
@@ -135,7 +141,7 @@ def with_target(revisions: tuple[Revision, ...], data: Mapping[str, Any]) -> tup
         return revisions
     number = revisions[-1].number + 1 if revisions else 1
     others = tuple(revision for revision in revisions if revision.hash != wanted)
-    known = next((revision for revision in revisions if revision.hash == wanted), None)
+    known = find(revisions, wanted)
     return (*others, replace(known, number=number) if known else Revision(wanted, data, number))
 
 
@@ -153,12 +159,22 @@ def promote(revisions: tuple[Revision, ...], target: Revision, now: datetime) ->
     """Return the revisions with ``target`` stable; later than any earlier promotion even if the clock went back."""
     latest = max((revision.promoted_at or _NEVER for revision in revisions), default=_NEVER)
     moment = now if now > latest else latest + timedelta(microseconds=1)
-    return _changed(revisions, replace(target, promoted_at=moment, canary_since=None))
+    return _changed(revisions, replace(target, promoted_at=moment, canary_since=None, rejection=None))
 
 
 def start_canary(revisions: tuple[Revision, ...], target: Revision, now: datetime) -> tuple[Revision, ...]:
     """Return the revisions with ``target`` in the traffic since now, unless it has been there for longer."""
     return _changed(revisions, replace(target, canary_since=target.canary_since or now))
+
+
+def judge(revisions: tuple[Revision, ...], target: Revision, rejection: Rejection | None) -> tuple[Revision, ...]:
+    """Return the revisions with ``target`` rejected, or with None free to be tried again."""
+    return _changed(revisions, replace(target, rejection=rejection))
+
+
+def find(revisions: Iterable[Revision], wanted: str) -> Revision | None:
+    """Return the revision of a hash."""
+    return next((revision for revision in revisions if revision.hash == wanted), None)
 
 
 def _changed(revisions: tuple[Revision, ...], changed: Revision) -> tuple[Revision, ...]:
@@ -173,7 +189,8 @@ def drains_until(revision: Revision) -> datetime | None:
 def plan(revisions: tuple[Revision, ...], target: Revision | None, terms: Terms, now: datetime) -> Rollout:
     """Return what agents are told: hold target and stable, drain what left the traffic, forget the rest."""
     stable = stable_of(revision for revision in revisions if revision.hash not in terms.forbidden)
-    candidate = target if target and (stable is None or stable.hash != target.hash) else None
+    is_next = target is not None and (stable is None or stable.hash != target.hash) and target.rejection is None
+    candidate = target if is_next else None
     wanted = _wanted(revisions, stable, candidate, terms)
     told = tuple(_told(revision, wanted, terms, now) for revision in revisions)
     kept = {revision.hash for revision in (stable, target) if revision}
@@ -185,9 +202,16 @@ def plan(revisions: tuple[Revision, ...], target: Revision | None, terms: Terms,
         expired=tuple(revision.observed for revision in expired if revision.observed),
         stable=stable,
         target=target,
+        previous=_previous(revisions, stable, terms, gone),
         traffic=() if terms.recreates and candidate else shares(stable, candidate, terms.weight),
         is_replacing=terms.recreates and not wanted,
     )
+
+
+def _previous(revisions: Iterable[Revision], stable: Revision | None, terms: Terms, gone: set[str]) -> Revision | None:
+    barred = terms.forbidden | gone | {revision.hash for revision in revisions if revision.rejection}
+    barred |= {stable.hash} if stable else frozenset()
+    return stable_of(revision for revision in revisions if revision.hash not in barred)
 
 
 def _wanted(
@@ -257,6 +281,7 @@ def _annotations(revision: Revision) -> dict[str, Any]:
         labels.INTENT: revision.intent,
         labels.CREDENTIALS_FROM: revision.credentials,
         labels.SOURCE_DIGEST: revision.digest,
+        labels.REJECTED: rejections.dump(revision.rejection) if revision.rejection else None,
         labels.EGRESS_CIDRS: revision.egress if revision.intent == labels.WANTED else None,
     }
     given |= {key: word for key, word in words.items() if word}

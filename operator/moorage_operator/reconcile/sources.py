@@ -31,6 +31,14 @@ def told(
     return (*others, replace(target, credentials=reference.name if reference else None, digest=digest))
 
 
+def told_of_pinned(revisions: tuple[Revision, ...], pin: str, model: Manifest, world: World) -> tuple[Revision, ...]:
+    """Return the revisions with the pinned one fetched as it was before: the spec speaks of another's source."""
+    opened = (replace(each, egress=_egress(each, world)) for each in revisions)
+    return tuple(
+        replace(each, digest=each.digest or _first_digest(model, pin)) if each.hash == pin else each for each in opened
+    )
+
+
 def _egress(revision: Revision, world: World) -> str | None:
     """Return the ranges that the Tenant opens, for a source that is fetched over the network; None without any.
 

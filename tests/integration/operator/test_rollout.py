@@ -107,3 +107,60 @@ def test_recreate_never_tells_agents_to_hold_two_revisions(plane: Plane) -> None
     plane.wait(lambda: told(plane, "recreate") == {first: None, second: "Wanted"}, "the new revision", seconds=5)
     hold(plane, "recreate", second)
     plane.wait(lambda: traffic(plane, "recreate") == {second: 100}, "the traffic", seconds=5)
+
+
+def decide(plane: Plane, made: Manifest, **rollout: Any) -> None:
+    """Decide as a person does, beside what Git holds."""
+    answer = plane.kube.apply({**made, "spec": {"rollout": rollout}}, manager="alice")
+    assert answer.is_success, answer.text
+
+
+def re_apply(plane: Plane, made: Manifest, content: str) -> None:
+    """Apply the model as Git holds it, without anybody's decision."""
+    source = {"inline": {"files": {"1/model.onnx": content}}}
+    answer = plane.kube.apply({**made, "spec": {**made["spec"], "source": source}})
+    assert answer.is_success, answer.text
+
+
+def test_an_aborted_canary_stays_rejected_through_a_re_apply_until_a_retry(plane: Plane) -> None:
+    made, first = serving(plane, "abort", canary={"weight": 10})
+    re_apply(plane, made, "two")
+    plane.wait(lambda: len(told(plane, "abort")) == 2, "the new revision", seconds=5)
+    (second,) = set(told(plane, "abort")) - {first}
+    hold(plane, "abort", first, second)
+    plane.wait(lambda: traffic(plane, "abort") == {first: 90, second: 10}, "the canary", seconds=5)
+    plane.settle()
+    mark = plane.mark()
+    decide(plane, made, decision={"revision": second, "action": "Abort"})
+    plane.wait(lambda: told(plane, "abort") == {first: "Wanted", second: None}, "the end of the drain")
+    plane.settle()
+    assert written(plane, mark, "abort") == [f"m-{second}", "m/status", f"m-{second}", f"m-{second}"]
+    assert plane.condition(made, "Ready") == ("False", "Aborted")
+    assert traffic(plane, "abort") == {first: 100}
+    mark = plane.mark()
+    re_apply(plane, made, "two")
+    plane.settle()
+    assert written(plane, mark, "abort") == []
+    decide(plane, made)
+    plane.settle()
+    assert plane.condition(made, "Ready") == ("False", "Aborted")
+    assert plane.kube.merge(made, {"metadata": {"annotations": {labels.RETRY: "now"}}}).is_success
+    plane.wait(lambda: told(plane, "abort")[second] == "Wanted", "another try", seconds=5)
+
+
+def test_a_pinned_revision_serves_through_a_re_apply_of_another(plane: Plane) -> None:
+    made, first = serving(plane, "pinned")
+    re_apply(plane, made, "two")
+    plane.wait(lambda: len(told(plane, "pinned")) == 2, "the new revision", seconds=5)
+    (second,) = set(told(plane, "pinned")) - {first}
+    hold(plane, "pinned", first, second)
+    plane.wait(lambda: traffic(plane, "pinned") == {second: 100}, "the new traffic", seconds=5)
+    decide(plane, made, pin=first)
+    plane.wait(lambda: traffic(plane, "pinned") == {first: 100}, "the old traffic", seconds=5)
+    re_apply(plane, made, "three")
+    plane.settle()
+    assert set(told(plane, "pinned")) == {first, second}
+    assert plane.condition(made, "Ready") == ("True", "Pinned")
+    decide(plane, made, pin="00000000")
+    plane.wait(lambda: plane.condition(made, "Stalled") == ("True", "RevisionNotFound"), "the refusal", seconds=5)
+    assert traffic(plane, "pinned") == {first: 100}
