@@ -9,6 +9,7 @@ from pydantic import Field
 from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
 
+_STORE_SIZE = "quantity({}.spec.vectorStore.storage.size)"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _StorageClass = Annotated[str, Field(pattern=_DNS_NAME, max_length=253)]
@@ -124,9 +125,9 @@ class VectorStorage(Schema):
     """The vector store's volume."""
 
     size: Quantity = "10Gi"
-    """Size of the volume claim."""
+    """Size of the volume claim; it may grow."""
     storage_class_name: _StorageClass | None = None
-    """Storage class; absent means the cluster's default."""
+    """Storage class; absent means the cluster's default. Set at creation."""
 
 
 class VectorStore(Schema):
@@ -134,8 +135,10 @@ class VectorStore(Schema):
 
     backend: Literal["Weaviate", "None"] = "Weaviate"
     """Which store the tenant gets."""
+    replicas: Literal[1, 3] = 1
+    """Number of the store's pods; two would lose their quorum with one. Set at creation."""
     storage: VectorStorage = VectorStorage()
-    """The store's volume; set at creation."""
+    """The volume of each of the store's pods."""
     resources: Resources = Resources()
     """Compute of the store's container."""
 
@@ -239,8 +242,16 @@ class Tenant(Schema):
             f"metadata.name must be a DNS label of at most {TENANT_NAME_MAX} characters",
         ),
         (
-            "self.spec.vectorStore.storage == oldSelf.spec.vectorStore.storage",
-            "spec.vectorStore.storage cannot be changed after creation",
+            "self.spec.vectorStore.storage.?storageClassName == oldSelf.spec.vectorStore.storage.?storageClassName",
+            "spec.vectorStore.storage.storageClassName cannot be changed after creation",
+        ),
+        (
+            f"{_STORE_SIZE.format('self')}.compareTo({_STORE_SIZE.format('oldSelf')}) >= 0",
+            "spec.vectorStore.storage.size cannot shrink",
+        ),
+        (
+            "self.spec.vectorStore.replicas == oldSelf.spec.vectorStore.replicas",
+            "spec.vectorStore.replicas cannot be changed after creation",
         ),
     )
     COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (

@@ -138,6 +138,11 @@ class WeaviateContext:
 
     selector: Labels
     replicas: int
+    is_replicated: bool
+    raft_join: str
+    """Names of the pods that vote, comma between."""
+    raft_expect: str
+    """How many of them must be there before the first start."""
     image: str
     image_pull_policy: str
     resources: Mapping[str, Any]
@@ -151,7 +156,6 @@ class WeaviateContext:
     """Weaviate's name for the holder of the API key."""
     name: str = names.WEAVIATE
     headless_name: str = names.WEAVIATE_HEADLESS
-    first_pod: str = f"{names.WEAVIATE}-0"
     port_argument: str = f"--port={names.WEAVIATE_HTTP_PORT}"
     credentials: str = names.CREDENTIALS
     api_key: str = names.WEAVIATE_KEY
@@ -159,4 +163,20 @@ class WeaviateContext:
     grpc_port: int = names.WEAVIATE_GRPC_PORT
 
 
-Context = TenantContext | BindingContext | SourcesContext | CredentialsContext | TritonContext | WeaviateContext
+@dataclass(frozen=True, slots=True)
+class ReplicatedWeaviateContext:
+    """Of ``weaviate-replicated/``: what a vector store of several pods has besides."""
+
+    selector: Labels
+    name: str = names.WEAVIATE
+
+
+Context = (
+    TenantContext
+    | BindingContext
+    | SourcesContext
+    | CredentialsContext
+    | TritonContext
+    | WeaviateContext
+    | ReplicatedWeaviateContext
+)

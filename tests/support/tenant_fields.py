@@ -46,6 +46,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "inference.modelStore.storage.size": ("5Gi", "6Gi"),
     "inference.modelStore.storage.storageClassName": ("fast", "slow"),
     "vectorStore.backend": ("None", "None"),
+    "vectorStore.replicas": (3, 3),
     "vectorStore.storage.size": ("20Gi", "30Gi"),
     "vectorStore.storage.storageClassName": ("fast", "slow"),
     "vectorStore.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
@@ -56,6 +57,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 BESIDE: dict[str, dict[str, Any]] = {
     "inference.gpu.count": {"quota": {"gpu": 2}},
+    "vectorStore.replicas": {"inference": {"replicas": 0}},
 }
 """What a field's values need in the same spec to be met."""
 

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
-from moorage_operator.reconcile import egress, resources, sources
+from moorage_operator.reconcile import claims, egress, resources, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
     BindingContext,
     Context,
     Fence,
+    ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
     TritonContext,
@@ -242,14 +243,20 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
-        replicas=0 if spec.suspend else 1,
+        replicas=0 if spec.suspend else store.replicas,
+        is_replicated=store.replicas > 1,
+        raft_join=",".join(f"{names.WEAVIATE}-{number}" for number in range(store.replicas)),
+        raft_expect=str(store.replicas),
         image=settings.weaviate_image,
         image_pull_policy=settings.image_pull_policy,
         resources=compute,
         go_memory_limit=resources.go_memory_limit(compute),
-        storage_size=store.storage.size,
+        storage_size=claims.template_size(world, store),
         storage_class_name=store.storage.storage_class_name,
         pull_secrets=_pull_secrets(settings),
         fence=_fence(settings),
     )
     yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate", context)
+    if store.replicas > 1:
+        replicated = ReplicatedWeaviateContext(selector=selector(labels.COMPONENT_WEAVIATE))
+        yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate-replicated", replicated)

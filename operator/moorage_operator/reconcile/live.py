@@ -14,7 +14,7 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.errors import InvalidInputError
 from moorage_crds.tenant import TenantSpec, parse_spec
-from moorage_operator.reconcile import admission, children, identity, models, statuses, tenant_status
+from moorage_operator.reconcile import admission, children, claims, identity, models, statuses, tenant_status
 from moorage_operator.reconcile.actions import Action, AddFinalizer
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.desired import desired
@@ -51,6 +51,8 @@ def reconcile(
         *writes,
         *(action for plan in plans for action in plan.writes),
         *(action for plan in plans for action in plan.statuses),
+        # Last, as storage that cannot grow must not keep anything else from being written.
+        *(claims.growth(world, spec.vector_store) if refusal is None else ()),
         *statuses.write(tenant, status, is_written_before=bool(finalizer)),
     )
 

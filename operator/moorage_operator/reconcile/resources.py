@@ -168,7 +168,7 @@ def _model_claim(spec: TenantSpec) -> Decimal:
 
 
 def _stores(spec: TenantSpec) -> int:
-    return 0 if spec.vector_store.backend == "None" else 1
+    return 0 if spec.vector_store.backend == "None" else spec.vector_store.replicas
 
 
 def _written(name: str, amount: Decimal | int) -> str:

@@ -38,6 +38,7 @@ LIMIT_RANGE = Resource("v1", "LimitRange", "limitranges")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 SECRET = Resource("v1", "Secret", "secrets")
 SERVICE = Resource("v1", "Service", "services")
+PERSISTENT_VOLUME_CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENT = Resource("v1", "Event", "events")
 NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ROLE = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -58,6 +59,7 @@ _ALL = (
     SERVICE_ACCOUNT,
     SECRET,
     SERVICE,
+    PERSISTENT_VOLUME_CLAIM,
     EVENT,
     NETWORK_POLICY,
     ROLE,

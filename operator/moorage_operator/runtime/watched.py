@@ -96,6 +96,7 @@ CHILDREN = (
             resources.STATEFUL_SET,
             resources.SERVICE,
             resources.POD_DISRUPTION_BUDGET,
+            resources.PERSISTENT_VOLUME_CLAIM,
         )
     ),
     SECRETS,

@@ -11,6 +11,7 @@ import moorage_templates
 from moorage_templates import (
     BindingContext,
     CredentialsContext,
+    ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
     TritonContext,
@@ -27,6 +28,7 @@ CONTEXTS = {
     "tenant": TenantContext,
     "triton": TritonContext,
     "weaviate": WeaviateContext,
+    "weaviate-replicated": ReplicatedWeaviateContext,
 }
 
 WHOLE_VALUE = re.compile(r"^\s*(- )?([\w./-]+: )?\{\{ [\w.]+ \}\}$")

@@ -13,6 +13,7 @@ from moorage_operator.reconcile import Apply, ApplyStatus, Create, Delete, World
 from tests.unit.moorage_operator.reconcile.builders import (
     NOW,
     SETTINGS,
+    claim,
     condition,
     foreign_namespace,
     keys,
@@ -187,9 +188,7 @@ def test_a_field_no_longer_wanted_is_removed() -> None:
 
 def test_children_no_longer_wanted_are_deleted_but_never_data() -> None:
     cluster = steady(members=[{"kind": "Group", "name": "devs", "role": "developer"}])
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
-    cluster.add(claim | {"metadata": {"name": "data-weaviate-0", "namespace": "tenant-acme", "labels": {
-        labels.TENANT: "acme", labels.MANAGED_BY: "moorage"}}})  # fmt: skip
+    cluster.add(claim())
     cluster.change_spec("Tenant", "acme", {"members": [], "vectorStore": {"backend": "None"}})
     assert keys(tuple(action for action in pass_once(cluster) if isinstance(action, Delete))) == [
         "delete NetworkPolicy tenant-acme/weaviate",
