@@ -10,9 +10,12 @@ from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
 
 _STORE_SIZE = "quantity({}.spec.vectorStore.storage.size)"
+_NEW_CLASS, _OLD_CLASS = (f"{one}.spec.vectorStore.storage.storageClassName" for one in ("self", "oldSelf"))
+_SAME_CLASS = f"has({_NEW_CLASS}) == has({_OLD_CLASS}) && (!has({_NEW_CLASS}) || {_NEW_CLASS} == {_OLD_CLASS})"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _StorageClass = Annotated[str, Field(pattern=_DNS_NAME, max_length=253)]
+_NamespaceName = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
 
 _ClaimName = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
@@ -157,6 +160,10 @@ class Network(Schema):
 
     egress: Egress = Egress()
     """Where the tenant's Triton pods may connect to."""
+    allow_ingress_from_namespaces: list[_NamespaceName] = Field(
+        default=[], max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """Namespaces whose pods may connect to the tenant's Triton, beside the API; each call needs the tenant's key."""
 
 
 class TenantSpec(Schema):
@@ -242,7 +249,7 @@ class Tenant(Schema):
             f"metadata.name must be a DNS label of at most {TENANT_NAME_MAX} characters",
         ),
         (
-            "self.spec.vectorStore.storage.?storageClassName == oldSelf.spec.vectorStore.storage.?storageClassName",
+            _SAME_CLASS,
             "spec.vectorStore.storage.storageClassName cannot be changed after creation",
         ),
         (

@@ -115,6 +115,8 @@ class TritonContext:
     node_selector: Labels
     tolerations: tuple[Mapping[str, Any], ...]
     fence: Fence
+    ingress_namespaces: tuple[str, ...]
+    """Namespaces whose pods may connect to Triton past the API."""
     api_server: tuple[Address, ...]
     public_blocks: tuple[Mapping[str, Any], ...]
     """``ipBlock`` values reachable on port 443."""

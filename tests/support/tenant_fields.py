@@ -54,6 +54,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "vectorStore.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
+    "network.allowIngressFromNamespaces": (["web"], ["web", "batch"]),
 }
 
 BESIDE: dict[str, dict[str, Any]] = {

@@ -200,6 +200,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         node_selector=inference.node_selector,
         tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),
         fence=_fence(settings),
+        ingress_namespaces=tuple(sorted(spec.network.allow_ingress_from_namespaces)),
         api_server=egress.addresses(world.api_server),
         public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
         listed_blocks=egress.listed_blocks(spec.network.egress),

@@ -454,7 +454,7 @@ def test_members_become_subjects_of_their_roles() -> None:
     [
         {"members": [{"kind": "User", "name": "alice", "role": "admin"}]},
         {"quota": {"cpu": "2", "memory": "4Gi", "pods": 5}},
-        {"network": {"egress": {"mode": "None"}}},
+        {"network": {"egress": {"mode": "None"}, "allowIngressFromNamespaces": ["web"]}},
         {"displayName": "Acme"},
     ],
     ids=lambda spec: next(iter(spec)),
@@ -465,6 +465,18 @@ def test_members_quota_and_network_leave_pod_templates_alone(spec: dict[str, Any
         return [workload["spec"]["template"] for workload in workloads]
 
     assert templates(steady(**spec)) == templates(steady())
+
+
+def test_named_namespaces_reach_triton_alone_and_its_two_ports_alone() -> None:
+    cluster = steady(network={"allowIngressFromNamespaces": ["web", "batch"]})
+    _, rule = cluster.get("NetworkPolicy", "triton")["spec"]["ingress"]
+    names_of = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["batch", "web"]}
+    assert rule["from"] == [{"namespaceSelector": {"matchExpressions": [names_of]}}]
+    assert [port["port"] for port in rule["ports"]] == [names.TRITON_HTTP_PORT, names.TRITON_GRPC_PORT]
+    for other in ("weaviate", "default-deny"):
+        assert cluster.get("NetworkPolicy", other) == steady().get("NetworkPolicy", other) | {
+            "metadata": cluster.get("NetworkPolicy", other)["metadata"]
+        }
 
 
 def test_no_replicas_asked_for_is_nothing_missing() -> None:
