@@ -97,11 +97,31 @@ class Gpu(Schema):
     """How many each pod gets."""
 
 
+class Autoscaling(Schema):
+    """Bounds between which a HorizontalPodAutoscaler chooses the number of Triton pods."""
+
+    min: Annotated[int, Field(ge=1, le=100)] = 1
+    """Fewest pods."""
+    max: Annotated[int, Field(ge=1, le=100)]
+    """Most pods; the quota has to hold them."""
+    target_cpu: Annotated[int, Field(ge=1, le=1000, alias="targetCPU")] = 80
+    """CPU that Triton's container shall use on average, in percent of what it requests."""
+
+
 class Inference(Schema):
     """The tenant's Triton server."""
 
     replicas: Annotated[int, Field(ge=0, le=100)] = 1
-    """Number of Triton pods."""
+    """Number of Triton pods; means nothing beside ``autoscaling``."""
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "self.min <= self.max", "message": "spec.inference.autoscaling.min must not exceed max"}
+            ]
+        },
+    )
+    """Let the load choose the number of Triton pods; absent means ``replicas``."""
     surge: bool = True
     """Whether a rolling update starts a new pod before it ends an old one; the quota leaves room for it."""
     resources: Resources = Resources()

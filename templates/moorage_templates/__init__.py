@@ -6,6 +6,7 @@ frozen dataclass per folder, see ``contexts``; names, addresses and arithmetic a
 
 from moorage_templates.contexts import (
     Address,
+    AutoscalerContext,
     BindingContext,
     Context,
     CredentialsContext,
@@ -21,6 +22,7 @@ from moorage_templates.render import render
 
 __all__ = [
     "Address",
+    "AutoscalerContext",
     "BindingContext",
     "Context",
     "CredentialsContext",

@@ -92,6 +92,8 @@ class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
     selector: Labels
+    sets_replicas: bool
+    """False once an autoscaler says how many there are."""
     replicas: int
     max_surge: int
     max_unavailable: int
@@ -132,6 +134,17 @@ class TritonContext:
     grpc_port: int = names.TRITON_GRPC_PORT
     metrics_port: int = names.TRITON_METRICS_PORT
     agent_port: int = names.AGENT_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class AutoscalerContext:
+    """Of ``autoscaler/``: what chooses the number of Triton pods by their load."""
+
+    least: int
+    most: int
+    target_cpu: int
+    """In percent of what the container requests."""
+    name: str = names.TRITON
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +192,7 @@ Context = (
     | SourcesContext
     | CredentialsContext
     | TritonContext
+    | AutoscalerContext
     | WeaviateContext
     | ReplicatedWeaviateContext
 )

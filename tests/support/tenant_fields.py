@@ -33,6 +33,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "quota.burst": (1, 5),
     "quota.concurrentRequests": (1, 5),
     "inference.replicas": (2, 3),
+    "inference.autoscaling.min": (2, 3),
+    "inference.autoscaling.max": (2, 3),
+    "inference.autoscaling.targetCPU": (50, 60),
     "inference.surge": (False, False),
     "inference.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
     "inference.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
@@ -59,6 +62,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 BESIDE: dict[str, dict[str, Any]] = {
     "inference.gpu.count": {"quota": {"gpu": 2}},
+    "inference.autoscaling.min": {"inference": {"autoscaling": {"max": 3}}},
+    "inference.autoscaling.targetCPU": {"inference": {"autoscaling": {"max": 3}}},
     "vectorStore.replicas": {"inference": {"replicas": 0}},
 }
 """What a field's values need in the same spec to be met."""

@@ -18,6 +18,7 @@ from moorage_operator.reconcile.world import Manifest, World
 
 _PRUNED: Final = {
     "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
     "Role": "rbac.authorization.k8s.io/v1",
@@ -36,7 +37,7 @@ _FENCE: Final = frozenset(
 )
 _GRANTS: Final = frozenset({"RoleBinding"})
 """Kinds that are taken away even while workloads are held."""
-_AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget"})
+_AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"})
 
 
 def writes(

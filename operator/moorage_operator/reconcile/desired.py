@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
-from moorage_operator.reconcile import claims, egress, resources, sources
+from moorage_operator.reconcile import claims, egress, resources, scaling, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
+    AutoscalerContext,
     BindingContext,
     Context,
     Fence,
@@ -49,6 +50,7 @@ KIND_ORDER: Final = (
     "PodDisruptionBudget",
     "Deployment",
     "StatefulSet",
+    "HorizontalPodAutoscaler",
 )
 """Order of creation: a fence before anything that could run behind it, limits before what they bound."""
 
@@ -70,6 +72,7 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
         ),
         *_sources(world),
         *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
+        *_autoscaler(world, spec),
         *_weaviate(world, spec, settings),
     )
     return tuple(sorted(manifests, key=_rank))
@@ -177,11 +180,12 @@ def _fence(settings: Settings) -> Fence:
 
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
     inference = spec.inference
-    surge = resources.surge_pods(spec)
+    surge, replicas = resources.surge_pods(spec), scaling.replicas(world, spec)
     claim = _claim(inference.model_store)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
-        replicas=0 if spec.suspend else inference.replicas,
+        sets_replicas=replicas is not None,
+        replicas=replicas or 0,
         max_surge=surge,
         max_unavailable=1 - surge,
         triton_image=settings.triton_image,
@@ -205,6 +209,13 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
         listed_blocks=egress.listed_blocks(spec.network.egress),
     )
+
+
+def _autoscaler(world: World, spec: TenantSpec) -> Iterator[dict[str, Any]]:
+    bounds = spec.inference.autoscaling
+    if bounds is not None:
+        context = AutoscalerContext(least=bounds.min, most=bounds.max, target_cpu=bounds.target_cpu)
+        yield from _part(world, labels.COMPONENT_TRITON, "autoscaler", context)
 
 
 def _pull_secrets(settings: Settings) -> tuple[dict[str, str], ...]:

@@ -46,6 +46,7 @@ ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebind
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SET = Resource("apps/v1", "StatefulSet", "statefulsets")
 CONTROLLER_REVISION = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
+HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD_DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ENDPOINT_SLICE = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
@@ -68,6 +69,7 @@ _ALL = (
     STATEFUL_SET,
     CONTROLLER_REVISION,
     POD_DISRUPTION_BUDGET,
+    HORIZONTAL_POD_AUTOSCALER,
     ENDPOINT_SLICE,
     LEASE,
 )

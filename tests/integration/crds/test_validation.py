@@ -60,6 +60,8 @@ REFUSED = {
         "allowIngressFromNamespaces",
     ),
     "a namespace twice": (_tenant(network={"allowIngressFromNamespaces": ["a", "a"]}), "uplicate"),
+    "fewest above most": (_tenant(inference={"autoscaling": {"min": 3, "max": 2}}), "min must not exceed max"),
+    "an autoscaler without a bound": (_tenant(inference={"autoscaling": {"min": 3}}), "max"),
     "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
     "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
     "a system member": (_tenant(members=[{"kind": "User", "name": "system:admin", "role": "admin"}]), "name"),

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from moorage_crds import labels, names
-from tests.integration.operator.plane import Manifest, Plane, child, namespace, tenant
+from tests.integration.operator.plane import Manifest, Plane, child, namespace, path_of, tenant
 from tests.integration.operator.process import OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -344,3 +344,36 @@ def bound_claim(plane: Plane, name: str, *, expands: bool = True) -> None:
     plane.apply({**claim, "spec": {**spec, "volumeName": f"{name}-volume"}})
     answer = plane.kube.apply({**claim, "status": {"phase": "Bound", "capacity": size}}, subresource="status")
     assert answer.is_success, answer.text
+
+
+def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(plane: Plane) -> None:
+    made = make(plane, "scaled", inference={"replicas": 2})
+    deployment = child("apps/v1", "Deployment", "scaled", "triton")
+    autoscaler = child("autoscaling/v2", "HorizontalPodAutoscaler", "scaled", "triton")
+    seen: list[int] = []
+
+    def pods() -> int:
+        found = plane.read(deployment)
+        assert found
+        seen.append(found["spec"]["replicas"])
+        return seen[-1]
+
+    plane.kube.merge(made, {"spec": {"inference": {"autoscaling": {"max": 3}}}})
+    plane.wait(lambda: plane.read(autoscaler), "the autoscaler")
+    assert pods() == 2
+    scale = {**deployment, "apiVersion": "apps/v1"}
+    path = f"{path_of(scale)}/scale"
+    headers = {"Content-Type": "application/merge-patch+json"}
+    answer = plane.kube.request("PATCH", path, json={"spec": {"replicas": 3}}, headers=headers)
+    assert answer.is_success, answer.text
+    plane.settle()
+    mark = plane.mark()
+    plane.kube.merge(made, {"spec": {"inference": {"nodeSelector": {"pool": "a"}}}})
+    plane.wait(lambda: plane.writes(mark, "scaled"), "a write")
+    plane.settle()
+    assert pods() == 3
+    plane.kube.merge(made, {"spec": {"inference": {"autoscaling": None}}})
+    plane.wait(lambda: plane.read(autoscaler) is None, "the autoscaler's end")
+    plane.settle()
+    assert pods() == 2
+    assert seen == [2, 3, 2]

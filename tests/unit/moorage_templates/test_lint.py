@@ -9,6 +9,7 @@ from jinja2 import Environment, meta
 
 import moorage_templates
 from moorage_templates import (
+    AutoscalerContext,
     BindingContext,
     CredentialsContext,
     ReplicatedWeaviateContext,
@@ -22,6 +23,7 @@ ROOT = Path(moorage_templates.__file__).parent
 TEMPLATES = sorted(ROOT.glob("*/*.j2"))
 
 CONTEXTS = {
+    "autoscaler": AutoscalerContext,
     "binding": BindingContext,
     "credentials": CredentialsContext,
     "sources": SourcesContext,
