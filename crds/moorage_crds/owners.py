@@ -17,6 +17,7 @@ OWNERS: Final[dict[str, Owner]] = {
     "members": "platform",
     "quota": "platform",
     "inference.replicas": "tenant",
+    "inference.autoscaling": "tenant",
     "inference.surge": "tenant",
     "inference.resources": "tenant",
     "inference.gpu": "tenant",

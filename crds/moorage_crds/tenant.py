@@ -9,9 +9,13 @@ from pydantic import Field
 from moorage_crds.names import TENANT_NAME_MAX
 from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
 
+_STORE_SIZE = "quantity({}.spec.vectorStore.storage.size)"
+_NEW_CLASS, _OLD_CLASS = (f"{one}.spec.vectorStore.storage.storageClassName" for one in ("self", "oldSelf"))
+_SAME_CLASS = f"has({_NEW_CLASS}) == has({_OLD_CLASS}) && (!has({_NEW_CLASS}) || {_NEW_CLASS} == {_OLD_CLASS})"
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _StorageClass = Annotated[str, Field(pattern=_DNS_NAME, max_length=253)]
+_NamespaceName = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
 
 _ClaimName = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
@@ -93,11 +97,31 @@ class Gpu(Schema):
     """How many each pod gets."""
 
 
+class Autoscaling(Schema):
+    """Bounds between which a HorizontalPodAutoscaler chooses the number of Triton pods."""
+
+    min: Annotated[int, Field(ge=1, le=100)] = 1
+    """Fewest pods."""
+    max: Annotated[int, Field(ge=1, le=100)]
+    """Most pods; the quota has to hold them."""
+    target_cpu: Annotated[int, Field(ge=1, le=1000, alias="targetCPU")] = 80
+    """CPU that Triton's container shall use on average, in percent of what it requests."""
+
+
 class Inference(Schema):
     """The tenant's Triton server."""
 
     replicas: Annotated[int, Field(ge=0, le=100)] = 1
-    """Number of Triton pods."""
+    """Number of Triton pods; means nothing beside ``autoscaling``."""
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "self.min <= self.max", "message": "spec.inference.autoscaling.min must not exceed max"}
+            ]
+        },
+    )
+    """Let the load choose the number of Triton pods; absent means ``replicas``."""
     surge: bool = True
     """Whether a rolling update starts a new pod before it ends an old one; the quota leaves room for it."""
     resources: Resources = Resources()
@@ -124,9 +148,9 @@ class VectorStorage(Schema):
     """The vector store's volume."""
 
     size: Quantity = "10Gi"
-    """Size of the volume claim."""
+    """Size of the volume claim; it may grow."""
     storage_class_name: _StorageClass | None = None
-    """Storage class; absent means the cluster's default."""
+    """Storage class; absent means the cluster's default. Set at creation."""
 
 
 class VectorStore(Schema):
@@ -134,8 +158,10 @@ class VectorStore(Schema):
 
     backend: Literal["Weaviate", "None"] = "Weaviate"
     """Which store the tenant gets."""
+    replicas: Literal[1, 3] = 1
+    """Number of the store's pods; two would lose their quorum with one. Set at creation."""
     storage: VectorStorage = VectorStorage()
-    """The store's volume; set at creation."""
+    """The volume of each of the store's pods."""
     resources: Resources = Resources()
     """Compute of the store's container."""
 
@@ -154,6 +180,10 @@ class Network(Schema):
 
     egress: Egress = Egress()
     """Where the tenant's Triton pods may connect to."""
+    allow_ingress_from_namespaces: list[_NamespaceName] = Field(
+        default=[], max_length=64, json_schema_extra={"x-kubernetes-list-type": "set"}
+    )
+    """Namespaces whose pods may connect to the tenant's Triton, beside the API; each call needs the tenant's key."""
 
 
 class TenantSpec(Schema):
@@ -239,8 +269,16 @@ class Tenant(Schema):
             f"metadata.name must be a DNS label of at most {TENANT_NAME_MAX} characters",
         ),
         (
-            "self.spec.vectorStore.storage == oldSelf.spec.vectorStore.storage",
-            "spec.vectorStore.storage cannot be changed after creation",
+            _SAME_CLASS,
+            "spec.vectorStore.storage.storageClassName cannot be changed after creation",
+        ),
+        (
+            f"{_STORE_SIZE.format('self')}.compareTo({_STORE_SIZE.format('oldSelf')}) >= 0",
+            "spec.vectorStore.storage.size cannot shrink",
+        ),
+        (
+            "self.spec.vectorStore.replicas == oldSelf.spec.vectorStore.replicas",
+            "spec.vectorStore.replicas cannot be changed after creation",
         ),
     )
     COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (

@@ -6,11 +6,13 @@ frozen dataclass per folder, see ``contexts``; names, addresses and arithmetic a
 
 from moorage_templates.contexts import (
     Address,
+    AutoscalerContext,
     BindingContext,
     Context,
     CredentialsContext,
     Fence,
     ModelClaim,
+    ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
     TritonContext,
@@ -20,11 +22,13 @@ from moorage_templates.render import render
 
 __all__ = [
     "Address",
+    "AutoscalerContext",
     "BindingContext",
     "Context",
     "CredentialsContext",
     "Fence",
     "ModelClaim",
+    "ReplicatedWeaviateContext",
     "SourcesContext",
     "TenantContext",
     "TritonContext",

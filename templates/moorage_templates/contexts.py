@@ -92,6 +92,8 @@ class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
     selector: Labels
+    sets_replicas: bool
+    """False once an autoscaler says how many there are."""
     replicas: int
     max_surge: int
     max_unavailable: int
@@ -115,6 +117,8 @@ class TritonContext:
     node_selector: Labels
     tolerations: tuple[Mapping[str, Any], ...]
     fence: Fence
+    ingress_namespaces: tuple[str, ...]
+    """Namespaces whose pods may connect to Triton past the API."""
     api_server: tuple[Address, ...]
     public_blocks: tuple[Mapping[str, Any], ...]
     """``ipBlock`` values reachable on port 443."""
@@ -133,11 +137,27 @@ class TritonContext:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoscalerContext:
+    """Of ``autoscaler/``: what chooses the number of Triton pods by their load."""
+
+    least: int
+    most: int
+    target_cpu: int
+    """In percent of what the container requests."""
+    name: str = names.TRITON
+
+
+@dataclass(frozen=True, slots=True)
 class WeaviateContext:
     """Of ``weaviate/``: the vector store and its fence."""
 
     selector: Labels
     replicas: int
+    is_replicated: bool
+    raft_join: str
+    """Names of the pods that vote, comma between."""
+    raft_expect: str
+    """How many of them must be there before the first start."""
     image: str
     image_pull_policy: str
     resources: Mapping[str, Any]
@@ -151,7 +171,6 @@ class WeaviateContext:
     """Weaviate's name for the holder of the API key."""
     name: str = names.WEAVIATE
     headless_name: str = names.WEAVIATE_HEADLESS
-    first_pod: str = f"{names.WEAVIATE}-0"
     port_argument: str = f"--port={names.WEAVIATE_HTTP_PORT}"
     credentials: str = names.CREDENTIALS
     api_key: str = names.WEAVIATE_KEY
@@ -159,4 +178,21 @@ class WeaviateContext:
     grpc_port: int = names.WEAVIATE_GRPC_PORT
 
 
-Context = TenantContext | BindingContext | SourcesContext | CredentialsContext | TritonContext | WeaviateContext
+@dataclass(frozen=True, slots=True)
+class ReplicatedWeaviateContext:
+    """Of ``weaviate-replicated/``: what a vector store of several pods has besides."""
+
+    selector: Labels
+    name: str = names.WEAVIATE
+
+
+Context = (
+    TenantContext
+    | BindingContext
+    | SourcesContext
+    | CredentialsContext
+    | TritonContext
+    | AutoscalerContext
+    | WeaviateContext
+    | ReplicatedWeaviateContext
+)

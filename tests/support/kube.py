@@ -21,7 +21,7 @@ def path_of(manifest: Manifest, *, subresource: str = "") -> str:
     group = manifest["apiVersion"]
     root = f"/apis/{group}" if "/" in group else f"/api/{group}"
     kind = manifest["kind"].lower()
-    plural = kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+    plural = kind[:-1] + "ies" if kind.endswith("y") else kind + ("es" if kind.endswith("s") else "s")
     namespace = manifest["metadata"].get("namespace")
     scope = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{scope}/{plural}/{manifest['metadata']['name']}" + (f"/{subresource}" if subresource else "")

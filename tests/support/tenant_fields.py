@@ -33,6 +33,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "quota.burst": (1, 5),
     "quota.concurrentRequests": (1, 5),
     "inference.replicas": (2, 3),
+    "inference.autoscaling.min": (2, 3),
+    "inference.autoscaling.max": (2, 3),
+    "inference.autoscaling.targetCPU": (50, 60),
     "inference.surge": (False, False),
     "inference.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
     "inference.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
@@ -45,18 +48,23 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "inference.modelStore.sizeLimit": ("1Gi", "2Gi"),
     "inference.modelStore.storage.size": ("5Gi", "6Gi"),
     "inference.modelStore.storage.storageClassName": ("fast", "slow"),
-    "inference.modelClaims": (["models"], ["models", "more"]),
+    "inference.modelClaims": (["shared"], ["shared", "weights"]),
     "vectorStore.backend": ("None", "None"),
+    "vectorStore.replicas": (3, 3),
     "vectorStore.storage.size": ("20Gi", "30Gi"),
     "vectorStore.storage.storageClassName": ("fast", "slow"),
     "vectorStore.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
     "vectorStore.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
+    "network.allowIngressFromNamespaces": (["web"], ["web", "batch"]),
 }
 
 BESIDE: dict[str, dict[str, Any]] = {
     "inference.gpu.count": {"quota": {"gpu": 2}},
+    "inference.autoscaling.min": {"inference": {"autoscaling": {"max": 3}}},
+    "inference.autoscaling.targetCPU": {"inference": {"autoscaling": {"max": 3}}},
+    "vectorStore.replicas": {"inference": {"replicas": 0}},
 }
 """What a field's values need in the same spec to be met."""
 

@@ -59,6 +59,8 @@ class Delete:
     api_version: str
     with_dependents: bool = False
     """The object stays until everything that it owns is gone."""
+    orphans: bool = False
+    """The object goes alone: what it owns runs on."""
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from moorage_crds import labels, names
-from moorage_operator.reconcile import credentials, owned
+from moorage_operator.reconcile import claims, credentials, owned
 from moorage_operator.reconcile.actions import Action, Apply, Create, Delete
 from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.identity import is_being_deleted
@@ -18,6 +18,7 @@ from moorage_operator.reconcile.world import Manifest, World
 
 _PRUNED: Final = {
     "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PodDisruptionBudget": "policy/v1",
     "Role": "rbac.authorization.k8s.io/v1",
@@ -36,7 +37,7 @@ _FENCE: Final = frozenset(
 )
 _GRANTS: Final = frozenset({"RoleBinding"})
 """Kinds that are taken away even while workloads are held."""
-_AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget"})
+_AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"})
 
 
 def writes(
@@ -109,8 +110,20 @@ def _write(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:
     observed = _observed(world, manifest["kind"], manifest["metadata"]["name"])
     if observed is None:
         yield Apply(manifest, None)
-    elif not is_being_deleted(observed) and not owned.is_current(manifest, observed):
+    elif is_being_deleted(observed):
+        return
+    elif claims.is_outgrown(manifest, observed):
+        yield _make_way(world, observed)
+    elif not owned.is_current(manifest, observed):
         yield Apply(manifest, observed["metadata"]["resourceVersion"])
+
+
+def _make_way(world: World, observed: Manifest) -> Delete:
+    """Return the deletion of a StatefulSet that is made anew in the next pass; its pods run on."""
+    metadata = observed["metadata"]
+    return Delete(
+        "StatefulSet", world.namespace_name, metadata["name"], metadata["uid"], _PRUNED["StatefulSet"], orphans=True
+    )
 
 
 def _namespace(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:

@@ -11,13 +11,15 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
-from moorage_operator.reconcile import egress, resources, sources
+from moorage_operator.reconcile import claims, egress, resources, scaling, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
+    AutoscalerContext,
     BindingContext,
     Context,
     Fence,
+    ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
     TritonContext,
@@ -48,6 +50,7 @@ KIND_ORDER: Final = (
     "PodDisruptionBudget",
     "Deployment",
     "StatefulSet",
+    "HorizontalPodAutoscaler",
 )
 """Order of creation: a fence before anything that could run behind it, limits before what they bound. All bindings come
 first: they need no right in the namespace, and meanwhile the API server's authorizer learns of the operator's own."""
@@ -70,6 +73,7 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
         ),
         *_sources(world),
         *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
+        *_autoscaler(world, spec),
         *_weaviate(world, spec, settings),
     )
     return tuple(sorted(manifests, key=_rank))
@@ -177,11 +181,12 @@ def _fence(settings: Settings) -> Fence:
 
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
     inference = spec.inference
-    surge = resources.surge_pods(spec)
+    surge, replicas = resources.surge_pods(spec), scaling.replicas(world, spec)
     claim = _claim(inference.model_store)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
-        replicas=0 if spec.suspend else inference.replicas,
+        sets_replicas=replicas is not None,
+        replicas=replicas or 0,
         max_surge=surge,
         max_unavailable=1 - surge,
         triton_image=settings.triton_image,
@@ -200,10 +205,18 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         node_selector=inference.node_selector,
         tolerations=tuple(toleration.manifest() for toleration in inference.tolerations),
         fence=_fence(settings),
+        ingress_namespaces=tuple(sorted(spec.network.allow_ingress_from_namespaces)),
         api_server=egress.addresses(world.api_server),
         public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
         listed_blocks=egress.listed_blocks(spec.network.egress),
     )
+
+
+def _autoscaler(world: World, spec: TenantSpec) -> Iterator[dict[str, Any]]:
+    bounds = spec.inference.autoscaling
+    if bounds is not None:
+        context = AutoscalerContext(least=bounds.min, most=bounds.max, target_cpu=bounds.target_cpu)
+        yield from _part(world, labels.COMPONENT_TRITON, "autoscaler", context)
 
 
 def _pull_secrets(settings: Settings) -> tuple[dict[str, str], ...]:
@@ -243,14 +256,20 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
-        replicas=0 if spec.suspend else 1,
+        replicas=0 if spec.suspend else store.replicas,
+        is_replicated=store.replicas > 1,
+        raft_join=",".join(f"{names.WEAVIATE}-{number}" for number in range(store.replicas)),
+        raft_expect=str(store.replicas),
         image=settings.weaviate_image,
         image_pull_policy=settings.image_pull_policy,
         resources=compute,
         go_memory_limit=resources.go_memory_limit(compute),
-        storage_size=store.storage.size,
+        storage_size=claims.template_size(world, store),
         storage_class_name=store.storage.storage_class_name,
         pull_secrets=_pull_secrets(settings),
         fence=_fence(settings),
     )
     yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate", context)
+    if store.replicas > 1:
+        replicated = ReplicatedWeaviateContext(selector=selector(labels.COMPONENT_WEAVIATE))
+        yield from _part(world, labels.COMPONENT_WEAVIATE, "weaviate-replicated", replicated)

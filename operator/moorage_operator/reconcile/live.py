@@ -14,7 +14,7 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.errors import InvalidInputError
 from moorage_crds.tenant import TenantSpec, parse_spec
-from moorage_operator.reconcile import admission, children, identity, models, statuses, tenant_status
+from moorage_operator.reconcile import admission, children, claims, identity, models, scaling, statuses, tenant_status
 from moorage_operator.reconcile.actions import Action, AddFinalizer
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.desired import desired
@@ -51,6 +51,8 @@ def reconcile(
         *writes,
         *(action for plan in plans for action in plan.writes),
         *(action for plan in plans for action in plan.statuses),
+        # Last, as storage that cannot grow must not keep anything else from being written.
+        *(claims.growth(world, spec.vector_store) if refusal is None else ()),
         *statuses.write(tenant, status, is_written_before=bool(finalizer)),
     )
 
@@ -109,7 +111,7 @@ def _facts(
 ) -> Facts:
     return Facts(
         tenant_id=identity.tenant_id(world) or identity.first_tenant_id(world.tenant or {}),
-        replicas=spec.inference.replicas,
+        replicas=scaling.least_pods(spec),
         is_suspended=spec.suspend,
         has_vector_store=spec.vector_store.backend != "None",
         is_isolated=failure is None or not children.are_fence(writes),

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from moorage_crds.schema import Resources
 from moorage_crds.tenant import TenantSpec
-from moorage_operator.reconcile import quantities
+from moorage_operator.reconcile import quantities, scaling
 
 COMPUTE: Final = ("cpu", "memory")
 
@@ -129,11 +129,11 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
         **{name: (_needed(spec, name), quantities.parse(amount)) for name, amount in _quota(spec).items()},
         "storage": (
             _stores(spec) * quantities.parse(spec.vector_store.storage.size)
-            + spec.inference.replicas * _model_claim(spec),
+            + scaling.most_pods(spec) * _model_claim(spec),
             quantities.parse(spec.quota.storage),
         ),
-        "gpu": (spec.inference.replicas * spec.inference.gpu.count, spec.quota.gpu),
-        "pods": (spec.inference.replicas + _stores(spec), spec.quota.pods),
+        "gpu": (scaling.most_pods(spec) * spec.inference.gpu.count, spec.quota.gpu),
+        "pods": (scaling.most_pods(spec) + _stores(spec), spec.quota.pods),
     }
     return tuple(
         f"spec.quota.{name}: the pods need {_written(name, needed)}, and the quota is {_written(name, quota)}."
@@ -145,7 +145,7 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
 def _needed(spec: TenantSpec, name: str) -> Decimal:
     """Return the larger of what all pods request and what they may take, our own agents apart."""
     default = _default_limits(spec)[name]
-    parts = ((spec.inference.replicas, triton(spec)), (_stores(spec), weaviate(spec)))
+    parts = ((scaling.most_pods(spec), triton(spec)), (_stores(spec), weaviate(spec)))
     limits = sum((count * _limit(resources, name, default) for count, resources in parts), Decimal(0))
     requests = sum((count * _request(resources, name) for count, resources in parts), Decimal(0))
     return max(limits, requests)
@@ -168,7 +168,7 @@ def _model_claim(spec: TenantSpec) -> Decimal:
 
 
 def _stores(spec: TenantSpec) -> int:
-    return 0 if spec.vector_store.backend == "None" else 1
+    return 0 if spec.vector_store.backend == "None" else spec.vector_store.replicas
 
 
 def _written(name: str, amount: Decimal | int) -> str:
@@ -194,7 +194,7 @@ def _default_limit(name: str, quota: str, containers: tuple[Mapping[str, Any], .
 def _extra(spec: TenantSpec, kind: str, name: str, default_limits: Mapping[str, Decimal]) -> Decimal:
     """Return what comes on top of the quota: a surge replica, and the agent of every replica."""
     surge = surge_pods(spec)
-    agents = quantities.parse(AGENT[kind][name]) * (spec.inference.replicas + surge)
+    agents = quantities.parse(AGENT[kind][name]) * (scaling.most_pods(spec) + surge)
     resources = triton(spec)
     if kind == "limits":
         return agents + surge * _limit(resources, name, default_limits[name])

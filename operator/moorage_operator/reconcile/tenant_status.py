@@ -135,7 +135,25 @@ def _inference(world: World, facts: Facts) -> Verdict:
         return _suspended(words.INFERENCE_READY)
     if facts.replicas == 0:
         return Verdict(words.INFERENCE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
-    return _running(words.INFERENCE_READY, world.children.get(("Deployment", names.TRITON)), "Triton")
+    running = _running(words.INFERENCE_READY, world.children.get(("Deployment", names.TRITON)), "Triton")
+    blind = _blindness(world)
+    if blind is None or not conditions.is_true(running):
+        return running
+    return Verdict(words.INFERENCE_READY, "True", "AutoscalerBlind", blind)
+
+
+def _blindness(world: World) -> str | None:
+    """Return the autoscaler's own words when it cannot see the load, None when it can or there is none."""
+    autoscaler = world.children.get(("HorizontalPodAutoscaler", names.TRITON)) or {}
+    told = (autoscaler.get("status") or {}).get("conditions") or ()
+    return next((one.get("message") or "" for one in told if _says_blind(one)), None)
+
+
+def _says_blind(condition: Mapping[str, Any]) -> bool:
+    """Return whether scaling is off for want of figures; without pods it is off because there is nothing to scale."""
+    return (condition["type"], condition["status"]) == ("ScalingActive", "False") and (
+        condition.get("reason") != "ScalingDisabled"
+    )
 
 
 def _vector_store(world: World, facts: Facts) -> Verdict:

@@ -167,8 +167,7 @@ class Executor:
 
     async def _delete(self, action: Delete) -> None:
         resource = resources.of_kind(action.kind)
-        policy = "Foreground" if action.with_dependents else "Background"
-        options = {"preconditions": {"uid": action.uid}, "propagationPolicy": policy}
+        options = {"preconditions": {"uid": action.uid}, "propagationPolicy": _propagation(action)}
         path = resource.path(action.namespace, action.name)
         try:
             answer = await self._api.request("DELETE", path, body=options)
@@ -235,6 +234,13 @@ def _guards(action: AddFinalizer | RemoveFinalizer) -> list[Manifest]:
         {"op": "test", "path": "/metadata/uid", "value": action.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": action.resource_version},
     ]
+
+
+def _propagation(action: Delete) -> str:
+    """Return what the garbage collector does with the dependents of a deleted object."""
+    if action.orphans:
+        return "Orphan"
+    return "Foreground" if action.with_dependents else "Background"
 
 
 def _grants(action: Action) -> bool:

@@ -38,6 +38,7 @@ LIMIT_RANGE = Resource("v1", "LimitRange", "limitranges")
 SERVICE_ACCOUNT = Resource("v1", "ServiceAccount", "serviceaccounts")
 SECRET = Resource("v1", "Secret", "secrets")
 SERVICE = Resource("v1", "Service", "services")
+PERSISTENT_VOLUME_CLAIM = Resource("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 EVENT = Resource("v1", "Event", "events")
 NETWORK_POLICY = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 ROLE = Resource("rbac.authorization.k8s.io/v1", "Role", "roles")
@@ -45,6 +46,7 @@ ROLE_BINDING = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebind
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 STATEFUL_SET = Resource("apps/v1", "StatefulSet", "statefulsets")
 CONTROLLER_REVISION = Resource("apps/v1", "ControllerRevision", "controllerrevisions")
+HORIZONTAL_POD_AUTOSCALER = Resource("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 POD_DISRUPTION_BUDGET = Resource("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 ENDPOINT_SLICE = Resource("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
@@ -58,6 +60,7 @@ _ALL = (
     SERVICE_ACCOUNT,
     SECRET,
     SERVICE,
+    PERSISTENT_VOLUME_CLAIM,
     EVENT,
     NETWORK_POLICY,
     ROLE,
@@ -66,6 +69,7 @@ _ALL = (
     STATEFUL_SET,
     CONTROLLER_REVISION,
     POD_DISRUPTION_BUDGET,
+    HORIZONTAL_POD_AUTOSCALER,
     ENDPOINT_SLICE,
     LEASE,
 )

@@ -12,17 +12,20 @@ from moorage_crds import names
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+_TOLD = ("type", "status", "reason", "message")
+
 Manifest = dict[str, Any]
 
 
 def plain(manifest: Manifest) -> Manifest:
     """Return an object without other managers' bookkeeping.
 
-    Our own ``managedFields`` stay: they tell which fields we own and no longer want. kubectl's copy of what it applied
-    goes, which would double a model with inline files.
+    Our own ``managedFields`` stay: they tell which fields we own and no longer want. So do those of whoever scaled it:
+    they tell that the number of pods is theirs. kubectl's copy of what it applied goes, which would double a model with
+    inline files.
     """
     metadata = manifest["metadata"]
-    managed = [entry for entry in metadata.pop("managedFields", ()) if entry.get("manager") == names.FIELD_MANAGER]
+    managed = [entry for entry in metadata.pop("managedFields", ()) if _is_telling(entry)]
     for entry in managed:
         entry.pop("time", None)
     if managed:
@@ -45,3 +48,15 @@ def metadata_and_phase(manifest: Manifest) -> Manifest:
     manifest.pop("spec", None)
     manifest["status"] = {"phase": manifest.get("status", {}).get("phase")}
     return plain(manifest)
+
+
+def autoscaler(manifest: Manifest) -> Manifest:
+    """Return a HorizontalPodAutoscaler without its figures, which change all the time."""
+    given = manifest.get("status", {}).get("conditions") or ()
+    told = [{key: one[key] for key in _TOLD if key in one} for one in given]
+    manifest["status"] = {"conditions": told}
+    return plain(manifest)
+
+
+def _is_telling(entry: Manifest) -> bool:
+    return entry.get("manager") == names.FIELD_MANAGER or entry.get("subresource") == "scale"

@@ -71,6 +71,13 @@ TENANTS = Watched("Tenant", resources.TENANT, _by_name)
 MODELS = Watched("ModelDeployment", resources.MODEL_DEPLOYMENT, _by_namespace)
 NAMESPACES = Watched("Namespace", resources.NAMESPACE, _by_namespace_name, trim.metadata_and_phase)
 SECRETS = Watched("Secret", resources.SECRET, _by_namespace, trim.secret, field=f"metadata.name={names.CREDENTIALS}")
+AUTOSCALERS = Watched(
+    "HorizontalPodAutoscaler",
+    resources.HORIZONTAL_POD_AUTOSCALER,
+    _by_namespace,
+    trim.autoscaler,
+    label=labels.TENANT,
+)
 REVISIONS = Watched("ControllerRevision", resources.CONTROLLER_REVISION, _by_namespace, label=labels.MODEL)
 TRITON_SLICES = Watched(
     "EndpointSlice", resources.ENDPOINT_SLICE, _by_namespace, label=f"{labels.TENANT},{SERVICE_NAME}={names.TRITON}"
@@ -96,8 +103,10 @@ CHILDREN = (
             resources.STATEFUL_SET,
             resources.SERVICE,
             resources.POD_DISRUPTION_BUDGET,
+            resources.PERSISTENT_VOLUME_CLAIM,
         )
     ),
+    AUTOSCALERS,
     SECRETS,
 )
 """Kinds whose objects become ``World.children``."""

@@ -56,7 +56,9 @@ def remove(kube: Kube) -> None:
 
 def wait(kube: Kube, *, refused: bool) -> None:
     deadline = time.monotonic() + _SECONDS
-    while kube.create(pod(TENANT, "bad.example/probe"), dry_run=True).is_success is refused:
+    probe = pod(TENANT, "bad.example/probe")
+    probe["metadata"]["name"] = "probe"
+    while kube.create(probe, dry_run=True).is_success is refused:
         assert time.monotonic() < deadline, "the API server did not take notice of the policy"
         time.sleep(0.1)
 

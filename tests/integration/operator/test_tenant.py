@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from moorage_crds import labels, names
-from tests.integration.operator.plane import Manifest, Plane, child, namespace, tenant
+from tests.integration.operator.plane import Manifest, Plane, child, namespace, path_of, tenant
 from tests.integration.operator.process import OperatorProcess
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -287,3 +287,93 @@ def test_no_secret_is_in_logs_and_probes_answer(plane: Plane, operator: Operator
     assert not any(value in text for value in found["data"].values())
     with urlopen(f"http://127.0.0.1:{operator.health_port}/healthz", timeout=5) as answer:
         assert answer.status == 200
+
+
+def test_a_store_grows_claim_by_claim_while_its_pods_run_on(plane: Plane) -> None:
+    made = make(plane, "growing")
+    bound_claim(plane, "growing")
+    store = child("apps/v1", "StatefulSet", "growing", "weaviate")
+    before = plane.uid(store)
+    mark = plane.mark()
+    plane.kube.merge(made, {"spec": {"vectorStore": {"storage": {"size": "20Gi"}}}})
+    plane.wait(lambda: plane.uid(store) not in {None, before}, "the StatefulSet made anew")
+    found, claim = plane.read(store), plane.read(child("v1", "PersistentVolumeClaim", "growing", "data-weaviate-0"))
+    assert found
+    assert claim
+    (template,) = found["spec"]["volumeClaimTemplates"]
+    assert template["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "20Gi"
+    plane.settle()
+    written = [(one.verb, one.resource) for one in plane.writes(mark, "growing") if one.subresource == ""]
+    assert written == [
+        ("patch", "persistentvolumeclaims"),
+        ("delete", "statefulsets"),
+        ("patch", "statefulsets"),
+    ]
+
+
+def test_storage_that_cannot_grow_is_said_in_the_api_servers_words(plane: Plane) -> None:
+    made = make(plane, "rigid")
+    bound_claim(plane, "rigid", expands=False)
+    plane.kube.merge(made, {"spec": {"vectorStore": {"storage": {"size": "20Gi"}}, "members": [
+        {"kind": "User", "name": "bob", "role": "viewer"}]}})  # fmt: skip
+    plane.wait(lambda: plane.condition(made, "Ready") == ("False", "WriteFailed"), "the refusal")
+    found = plane.read(made)
+    assert found
+    message = next(one["message"] for one in found["status"]["conditions"] if one["type"] == "Ready")
+    assert "must support resize" in message
+    assert plane.read(child(RBAC, "RoleBinding", "rigid", "moorage-viewer"))
+
+
+def bound_claim(plane: Plane, name: str, *, expands: bool = True) -> None:
+    """Make the claim that the StatefulSet's controller makes, bound as a provisioner leaves it."""
+    storage_class = f"{name}-class"
+    plane.apply(
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": storage_class},
+            "provisioner": "test.example",
+            "allowVolumeExpansion": expands,
+        }
+    )
+    claim = child("v1", "PersistentVolumeClaim", name, "data-weaviate-0")
+    claim["metadata"]["labels"] = {labels.TENANT: name}
+    size = {"storage": "10Gi"}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}, "storageClassName": storage_class}
+    plane.apply({**claim, "spec": {**spec, "volumeName": f"{name}-volume"}})
+    answer = plane.kube.apply({**claim, "status": {"phase": "Bound", "capacity": size}}, subresource="status")
+    assert answer.is_success, answer.text
+
+
+def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(plane: Plane) -> None:
+    made = make(plane, "scaled", inference={"replicas": 2})
+    deployment = child("apps/v1", "Deployment", "scaled", "triton")
+    autoscaler = child("autoscaling/v2", "HorizontalPodAutoscaler", "scaled", "triton")
+    seen: list[int] = []
+
+    def pods() -> int:
+        found = plane.read(deployment)
+        assert found
+        seen.append(found["spec"]["replicas"])
+        return seen[-1]
+
+    plane.kube.merge(made, {"spec": {"inference": {"autoscaling": {"max": 3}}}})
+    plane.wait(lambda: plane.read(autoscaler), "the autoscaler")
+    assert pods() == 2
+    scale = {**deployment, "apiVersion": "apps/v1"}
+    path = f"{path_of(scale)}/scale"
+    headers = {"Content-Type": "application/merge-patch+json"}
+    answer = plane.kube.request("PATCH", path, json={"spec": {"replicas": 3}}, headers=headers)
+    assert answer.is_success, answer.text
+    plane.settle()
+    mark = plane.mark()
+    plane.kube.merge(made, {"spec": {"inference": {"nodeSelector": {"pool": "a"}}}})
+    plane.wait(lambda: plane.writes(mark, "scaled"), "a write")
+    plane.settle()
+    assert pods() == 3
+    plane.kube.merge(made, {"spec": {"inference": {"autoscaling": None}}})
+    plane.wait(lambda: plane.read(autoscaler) is None, "the autoscaler's end")
+    plane.settle()
+    assert pods() == 2
+    assert seen == [2, 3, 2]

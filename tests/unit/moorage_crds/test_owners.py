@@ -9,7 +9,7 @@ import pytest
 
 from moorage_crds.owners import OWNERS, owner_of
 from moorage_crds.tenant import TenantSpec
-from tests.support.tenant_fields import VALUES, leaves, spec_with
+from tests.support.tenant_fields import BESIDE, VALUES, leaves, spec_with
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/tenant.md"
 
@@ -53,4 +53,4 @@ def test_every_field_has_values_that_tests_can_set() -> None:
 def test_the_values_are_valid_and_not_the_default(path: str) -> None:
     default = TenantSpec().manifest()
     for value in VALUES[path]:
-        assert TenantSpec.model_validate(spec_with(path, value)).manifest() != default
+        assert TenantSpec.model_validate(spec_with(path, value, BESIDE.get(path))).manifest() != default

@@ -9,8 +9,10 @@ from jinja2 import Environment, meta
 
 import moorage_templates
 from moorage_templates import (
+    AutoscalerContext,
     BindingContext,
     CredentialsContext,
+    ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
     TritonContext,
@@ -21,12 +23,14 @@ ROOT = Path(moorage_templates.__file__).parent
 TEMPLATES = sorted(ROOT.glob("*/*.j2"))
 
 CONTEXTS = {
+    "autoscaler": AutoscalerContext,
     "binding": BindingContext,
     "credentials": CredentialsContext,
     "sources": SourcesContext,
     "tenant": TenantContext,
     "triton": TritonContext,
     "weaviate": WeaviateContext,
+    "weaviate-replicated": ReplicatedWeaviateContext,
 }
 
 WHOLE_VALUE = re.compile(r"^\s*(- )?([\w./-]+: )?\{\{ [\w.]+ \}\}$")

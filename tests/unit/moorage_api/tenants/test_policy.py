@@ -16,7 +16,7 @@ from moorage_crds.owners import owner_of
 from moorage_crds.permissions import PlatformRole, TenantRole
 from moorage_crds.tenant import TenantSpec
 from tests.support.api import tenant
-from tests.support.tenant_fields import VALUES, spec_with
+from tests.support.tenant_fields import BESIDE, VALUES, spec_with
 
 MEMBERS = [{"kind": "User", "name": role, "role": role} for role in get_args(TenantRole)]
 ROLES = [*((role, "user") for role in get_args(TenantRole)), *(("nobody", role) for role in get_args(PlatformRole))]
@@ -27,7 +27,7 @@ OWN = {("admin", "user")}
 def may_change(subject: str, platform_role: PlatformRole, path: str) -> bool:
     """Tell whether the route and its policy let a caller change one field."""
     caller = Principal(subject, "User", platform_role, "session")
-    before = tenant(members=MEMBERS)
+    before = tenant(members=MEMBERS, **BESIDE.get(path, {}))
     given = [*MEMBERS, *VALUES[path][0]] if path == "members" else VALUES[path][0]
     wanted = TenantSpec.model_validate(spec_with(path, given, before["spec"]))
     permission = permission_of(replace_tenant)

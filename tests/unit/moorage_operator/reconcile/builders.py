@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage_crds import API_VERSION
+from moorage_crds import API_VERSION, labels
 from moorage_operator.reconcile import Action, Settings, reconcile_tenant
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
@@ -31,6 +31,18 @@ def model(name: str = "digits", **spec: Any) -> dict[str, Any]:
     defaults = {"backend": "onnxruntime", "source": source("one")}
     metadata = {"name": name, "namespace": "tenant-acme"}
     return {"apiVersion": API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": defaults | spec}
+
+
+def claim(size: str = "10Gi", number: int = 0, phase: str = "Bound") -> dict[str, Any]:
+    """Return a volume claim as the vector store's StatefulSet makes it."""
+    marks = {labels.TENANT: "acme", labels.MANAGED_BY: "moorage"}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": f"data-weaviate-{number}", "namespace": "tenant-acme", "labels": marks},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}},
+        "status": {"phase": phase},
+    }
 
 
 def source(content: str) -> dict[str, Any]:

@@ -77,6 +77,14 @@ class FakeCluster:
         found["metadata"]["generation"] += 1
         found["metadata"] |= self._version()
 
+    def scale(self, replicas: int) -> None:
+        """Set the number of Triton pods through the subresource, as an autoscaler does."""
+        self.edit("Deployment", "triton", ("spec", "replicas"), replicas)
+        entries = self.get("Deployment", "triton")["metadata"]["managedFields"]
+        mine = {"manager": "autoscaler", "operation": "Update", "subresource": "scale"}
+        others = [entry for entry in entries if entry["manager"] != "autoscaler"]
+        entries[:] = [*others, mine | {"fieldsV1": {"f:spec": {"f:replicas": {}}}}]
+
     def report(self, model: str, pod: str, *revisions: tuple[str, str, str]) -> None:
         """Say as a pod's agent what it holds: revision, state and message."""
         held = [{"name": name, "state": state, "message": message} for name, state, message in revisions]
@@ -160,9 +168,18 @@ class FakeCluster:
         spec = deepcopy(found.get("spec"))
         found |= fields.merged((fields.without(rest, before) if before else rest) or {}, applied)
         self._prune(found, before, applied)
+        self._take_over(found, spec, applied)
         self._entry(found, subresource)["fieldsV1"] = fields.owned(applied)
         found["metadata"] |= self._version()
         found["metadata"]["generation"] += found.get("spec") != spec
+
+    @staticmethod
+    def _take_over(found: dict[str, Any], before: dict[str, Any] | None, applied: dict[str, Any]) -> None:
+        """Let a forced apply of another number end the ownership of who scaled."""
+        replicas = applied.get("spec", {}).get("replicas")
+        if replicas is not None and before and replicas != before.get("replicas"):
+            entries = found["metadata"]["managedFields"]
+            entries[:] = [entry for entry in entries if entry["manager"] != "autoscaler"]
 
     @staticmethod
     def _prune(found: dict[str, Any], before: dict[str, Any], applied: dict[str, Any]) -> None:

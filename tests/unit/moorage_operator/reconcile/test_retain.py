@@ -7,6 +7,7 @@ import pytest
 from moorage_crds import labels, names
 from moorage_operator.reconcile import ApplyStatus, Delete
 from tests.unit.moorage_operator.reconcile.builders import (
+    claim,
     condition,
     keys,
     model,
@@ -36,8 +37,7 @@ def leaving(**spec: Any) -> FakeCluster:
     members = [{"kind": "User", "name": "alice", "role": "admin"}]
     cluster = steady(**{"deletionPolicy": "Retain", "members": members} | spec)
     cluster.add(model())
-    claim = {"name": "data-weaviate-0", "namespace": "tenant-acme", "labels": {labels.TENANT: "acme"}}
-    cluster.add({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim})
+    cluster.add(claim())
     pass_once(cluster)
     cluster.edit("Tenant", "acme", ("metadata", "deletionTimestamp"), "2026-03-01T00:00:00Z")
     return cluster

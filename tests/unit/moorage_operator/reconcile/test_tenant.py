@@ -13,6 +13,7 @@ from moorage_operator.reconcile import Apply, ApplyStatus, Create, Delete, World
 from tests.unit.moorage_operator.reconcile.builders import (
     NOW,
     SETTINGS,
+    claim,
     condition,
     foreign_namespace,
     keys,
@@ -187,9 +188,7 @@ def test_a_field_no_longer_wanted_is_removed() -> None:
 
 def test_children_no_longer_wanted_are_deleted_but_never_data() -> None:
     cluster = steady(members=[{"kind": "Group", "name": "devs", "role": "developer"}])
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
-    cluster.add(claim | {"metadata": {"name": "data-weaviate-0", "namespace": "tenant-acme", "labels": {
-        labels.TENANT: "acme", labels.MANAGED_BY: "moorage"}}})  # fmt: skip
+    cluster.add(claim())
     cluster.change_spec("Tenant", "acme", {"members": [], "vectorStore": {"backend": "None"}})
     assert keys(tuple(action for action in pass_once(cluster) if isinstance(action, Delete))) == [
         "delete NetworkPolicy tenant-acme/weaviate",
@@ -455,7 +454,7 @@ def test_members_become_subjects_of_their_roles() -> None:
     [
         {"members": [{"kind": "User", "name": "alice", "role": "admin"}]},
         {"quota": {"cpu": "2", "memory": "4Gi", "pods": 5}},
-        {"network": {"egress": {"mode": "None"}}},
+        {"network": {"egress": {"mode": "None"}, "allowIngressFromNamespaces": ["web"]}},
         {"displayName": "Acme"},
     ],
     ids=lambda spec: next(iter(spec)),
@@ -466,6 +465,18 @@ def test_members_quota_and_network_leave_pod_templates_alone(spec: dict[str, Any
         return [workload["spec"]["template"] for workload in workloads]
 
     assert templates(steady(**spec)) == templates(steady())
+
+
+def test_named_namespaces_reach_triton_alone_and_its_two_ports_alone() -> None:
+    cluster = steady(network={"allowIngressFromNamespaces": ["web", "batch"]})
+    _, rule = cluster.get("NetworkPolicy", "triton")["spec"]["ingress"]
+    names_of = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["batch", "web"]}
+    assert rule["from"] == [{"namespaceSelector": {"matchExpressions": [names_of]}}]
+    assert [port["port"] for port in rule["ports"]] == [names.TRITON_HTTP_PORT, names.TRITON_GRPC_PORT]
+    for other in ("weaviate", "default-deny"):
+        assert cluster.get("NetworkPolicy", other) == steady().get("NetworkPolicy", other) | {
+            "metadata": cluster.get("NetworkPolicy", other)["metadata"]
+        }
 
 
 def test_no_replicas_asked_for_is_nothing_missing() -> None:

@@ -105,6 +105,17 @@ async def test_a_deletion_names_the_uid_and_is_known_at_once(it: Execution) -> N
     assert it.store.world("acme").children == {}
 
 
+@pytest.mark.parametrize(
+    ("how", "policy"),
+    [({}, "Background"), ({"with_dependents": True}, "Foreground"), ({"orphans": True}, "Orphan")],
+)
+async def test_a_deletion_says_what_becomes_of_what_the_object_owns(
+    it: Execution, how: dict[str, bool], policy: str
+) -> None:
+    await it.run(Delete("StatefulSet", "tenant-acme", "weaviate", "u1", "apps/v1", **how), answers=[{"kind": "Status"}])
+    assert it.last.body["propagationPolicy"] == policy
+
+
 async def test_a_deletion_of_what_is_gone_is_done(it: Execution) -> None:
     it.store.wrote(manifest("triton", 9))
     gone = apierrors.NotFoundError("gone", 404)

@@ -12,6 +12,21 @@ def test_only_our_own_bookkeeping_is_kept() -> None:
     assert trim.plain(one)["metadata"]["managedFields"] == [ours]
 
 
+def test_who_scaled_is_kept() -> None:
+    scaled = {"manager": "kube-controller-manager", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    one = manifest("triton", 1)
+    one["metadata"]["managedFields"] = [{**scaled, "time": "now"}, {"manager": "x", "subresource": "status"}]
+    assert trim.plain(one)["metadata"]["managedFields"] == [scaled]
+
+
+def test_of_an_autoscaler_no_figures_are_kept() -> None:
+    told = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics"}
+    one = manifest("triton", 1, kind="HorizontalPodAutoscaler", spec={"maxReplicas": 3})
+    one["status"] = {"currentMetrics": [{}], "conditions": [{**told, "lastTransitionTime": "now"}]}
+    kept = trim.autoscaler(one)
+    assert (kept["spec"], kept["status"]) == ({"maxReplicas": 3}, {"conditions": [told]})
+
+
 def test_kubectls_copy_goes_and_other_annotations_stay() -> None:
     one = manifest("triton", 1)
     one["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": "{}", "mine": "yes"}
