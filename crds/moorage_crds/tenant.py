@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from moorage_crds.names import TENANT_NAME_MAX
-from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
+from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Duration, Quantity, Resources, Schema
 
 _DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -156,6 +156,13 @@ class Network(Schema):
     """Where the tenant's Triton pods may connect to."""
 
 
+class Credentials(Schema):
+    """The keys of the tenant's own Triton and vector store, in the Secret ``moorage-credentials``."""
+
+    rotation_period: Duration = "2160h"
+    """Greatest age of a key; ``0s`` means that keys are rotated on demand only."""
+
+
 class TenantSpec(Schema):
     """What a tenant shall be."""
 
@@ -181,6 +188,8 @@ class TenantSpec(Schema):
     """The tenant's vector store."""
     network: Network = Network()
     """The tenant's network fence."""
+    credentials: Credentials = Credentials()
+    """The keys of the tenant's own Triton and vector store."""
 
 
 class TenantEndpoints(Schema):
@@ -221,6 +230,8 @@ class TenantStatus(Schema):
     """Addresses inside the cluster."""
     models: ModelCounts | None = None
     """How the tenant's models are doing."""
+    last_rotation: str | None = None
+    """RFC 3339 time at which the tenant's credentials were last made or rotated."""
 
 
 class Tenant(Schema):
@@ -241,6 +252,10 @@ class Tenant(Schema):
         (
             "self.spec.vectorStore.storage == oldSelf.spec.vectorStore.storage",
             "spec.vectorStore.storage cannot be changed after creation",
+        ),
+        (
+            "[duration(self.spec.credentials.rotationPeriod)].all(d, d == duration('0s') || d >= duration('24h'))",
+            "spec.credentials.rotationPeriod must be 0s or at least 24h",
         ),
     )
     COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (

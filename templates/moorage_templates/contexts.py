@@ -56,6 +56,7 @@ class CredentialsContext:
 
     data: Labels
     """Base64 of each key's value."""
+    annotations: Labels
     name: str = names.CREDENTIALS
 
 
@@ -92,6 +93,7 @@ class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
     selector: Labels
+    pod_annotations: Labels
     replicas: int
     max_surge: int
     max_unavailable: int
@@ -137,6 +139,7 @@ class WeaviateContext:
     """Of ``weaviate/``: the vector store and its fence."""
 
     selector: Labels
+    pod_annotations: Labels
     replicas: int
     image: str
     image_pull_policy: str

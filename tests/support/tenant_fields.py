@@ -52,6 +52,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "vectorStore.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
+    "credentials.rotationPeriod": ("720h", "0s"),
 }
 
 BESIDE: dict[str, dict[str, Any]] = {
