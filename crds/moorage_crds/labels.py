@@ -74,5 +74,18 @@ DELETION_PROTECTION: Final = "moorage.dev/deletion-protection"
 ALLOW_DELETION: Final = "moorage.dev/allow-deletion"
 """Annotation of Moorage's CustomResourceDefinitions: ``"true"`` lets them, and all their objects, be deleted."""
 
+ROTATE: Final = "moorage.dev/rotate"
+"""Annotation of a Tenant: each new value, whatever it is, rotates the tenant's credentials once."""
+
+ROTATION: Final = "moorage.dev/rotation"
+"""Annotation of ``moorage-credentials`` and of the pods that were made to hold them: number of the rotation, a plain
+counter; absent before the first. It is what rolls the pods, and says nothing of the keys."""
+
+ROTATED_AT: Final = "moorage.dev/rotated-at"
+"""Annotation of ``moorage-credentials``: RFC 3339 time at which its keys were last made or rotated."""
+
+ROTATED_FOR: Final = "moorage.dev/rotated-for"
+"""Annotation of ``moorage-credentials``: the value of ``ROTATE`` that was acted upon last."""
+
 FINALIZER: Final = "moorage.dev/tenant"
 """Finalizer of a Tenant; the only finalizer Moorage sets."""

@@ -38,6 +38,9 @@ MANAGEMENT_KEY: Final = "triton-management-key"
 WEAVIATE_KEY: Final = "weaviate-api-key"
 """Key in ``CREDENTIALS``: the API sends it to the tenant's Weaviate."""
 
+PREVIOUS: Final = "-previous"
+"""Suffix of a key in ``CREDENTIALS`` that a rotation has replaced; it goes once no pod holds it any more."""
+
 INFERENCE_HEADER: Final = "moorage-inference-key"
 """HTTP header and gRPC metadata name that carries ``INFERENCE_KEY``."""
 

@@ -29,6 +29,7 @@ OWNERS: Final[dict[str, Owner]] = {
     "inference.modelClaims": "tenant",
     "vectorStore": "platform",
     "network": "platform",
+    "credentials": "platform",
 }
 """Path below ``spec`` -> owner of that field and of everything below it.
 

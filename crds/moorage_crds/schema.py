@@ -19,6 +19,12 @@ Quantity = Annotated[str, Field(pattern=QUANTITY, max_length=24)]
 """A Kubernetes quantity such as ``500m`` or ``16Gi``."""
 
 
+DURATION = r"^([0-9]+(h|m|s))+$"
+
+Duration = Annotated[str, Field(pattern=DURATION, max_length=16)]
+"""A length of time such as ``2160h`` or ``1h30m``, as Go writes it."""
+
+
 class Schema(BaseModel):
     """Base of every part of a resource: camelCase outside, snake_case inside, unknown fields are errors."""
 

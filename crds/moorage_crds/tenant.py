@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from moorage_crds.names import TENANT_NAME_MAX
-from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Quantity, Resources, Schema
+from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Duration, Quantity, Resources, Schema
 
 _STORE_SIZE = "quantity({}.spec.vectorStore.storage.size)"
 _NEW_CLASS, _OLD_CLASS = (f"{one}.spec.vectorStore.storage.storageClassName" for one in ("self", "oldSelf"))
@@ -186,6 +186,13 @@ class Network(Schema):
     """Namespaces whose pods may connect to the tenant's Triton, beside the API; each call needs the tenant's key."""
 
 
+class Credentials(Schema):
+    """The keys of the tenant's own Triton and vector store, in the Secret ``moorage-credentials``."""
+
+    rotation_period: Duration = "2160h"
+    """Greatest age of a key; ``0s`` means that keys are rotated on demand only."""
+
+
 class TenantSpec(Schema):
     """What a tenant shall be."""
 
@@ -211,6 +218,8 @@ class TenantSpec(Schema):
     """The tenant's vector store."""
     network: Network = Network()
     """The tenant's network fence."""
+    credentials: Credentials = Credentials()
+    """The keys of the tenant's own Triton and vector store."""
 
 
 class TenantEndpoints(Schema):
@@ -251,6 +260,8 @@ class TenantStatus(Schema):
     """Addresses inside the cluster."""
     models: ModelCounts | None = None
     """How the tenant's models are doing."""
+    last_rotation: str | None = None
+    """RFC 3339 time at which the tenant's credentials were last made or rotated."""
 
 
 class Tenant(Schema):
@@ -279,6 +290,10 @@ class Tenant(Schema):
         (
             "self.spec.vectorStore.replicas == oldSelf.spec.vectorStore.replicas",
             "spec.vectorStore.replicas cannot be changed after creation",
+        ),
+        (
+            "[duration(self.spec.credentials.rotationPeriod)].all(d, d == duration('0s') || d >= duration('24h'))",
+            "spec.credentials.rotationPeriod must be 0s or at least 24h",
         ),
     )
     COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (

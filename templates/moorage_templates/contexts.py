@@ -56,6 +56,7 @@ class CredentialsContext:
 
     data: Labels
     """Base64 of each key's value."""
+    annotations: Labels
     name: str = names.CREDENTIALS
 
 
@@ -92,6 +93,7 @@ class TritonContext:
     """Of ``triton/``: the inference server and its fence."""
 
     selector: Labels
+    pod_annotations: Labels
     sets_replicas: bool
     """False once an autoscaler says how many there are."""
     replicas: int
@@ -152,6 +154,7 @@ class WeaviateContext:
     """Of ``weaviate/``: the vector store and its fence."""
 
     selector: Labels
+    pod_annotations: Labels
     replicas: int
     is_replicated: bool
     raft_join: str

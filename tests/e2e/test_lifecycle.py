@@ -5,6 +5,7 @@ Each test has a tenant of its own without a vector store, with one model that do
 
 from __future__ import annotations
 
+import base64
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -105,3 +106,53 @@ def test_what_is_protected_is_deleted_by_nobody(moorage: Moorage, admin: httpx.C
             assert answers(admin, "guarded")
         finally:
             change(moorage, "guarded", '{"deletionProtection":false}')
+
+
+def secret(moorage: Moorage, namespace: str) -> dict[str, str]:
+    data = moorage.kubectl.get("secret", "moorage-credentials", "--namespace", namespace)["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+def asked_directly(moorage: Moorage, namespace: str, key: str) -> int:
+    """Return the status with which the tenant's Triton answers a call with a key, from inside its own pod."""
+    [pod] = pods(moorage, namespace)
+    code = (
+        "import sys, urllib.error, urllib.request\n"
+        "call = urllib.request.Request('http://127.0.0.1:8000/v2', headers={'moorage-inference-key': sys.argv[1]})\n"
+        "try: print(urllib.request.urlopen(call).status)\n"
+        "except urllib.error.HTTPError as error: print(error.code)\n"
+    )
+    inside = ["exec", pod, "--namespace", namespace, "--container", "triton", "--"]
+    return int(moorage.kubectl.run(*inside, "python3", "-c", code, key))
+
+
+def test_rotated_keys_cost_no_request_and_the_old_ones_open_nothing(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "rotating") as namespace:
+        before = secret(moorage, namespace)
+        assert asked_directly(moorage, namespace, before["triton-inference-key"]) == 200
+        assert admin.post("/tenants/rotating/rotate-credentials").status_code == 202
+        failed = []
+
+        def is_over() -> bool:
+            answer = infer(admin, "rotating")
+            if answer.status_code != 200:
+                failed.append(answer.text)
+            held = secret(moorage, namespace)
+            return held != before and held.keys() == before.keys()
+
+        eventually("the rotation is over", is_over, patience=180)
+        eventually("one pod is left", lambda: len(pods(moorage, namespace)) == 1, patience=90)
+        assert failed == []
+        after = secret(moorage, namespace)
+        assert not set(after.values()) & set(before.values())
+        assert asked_directly(moorage, namespace, after["triton-inference-key"]) == 200
+        assert asked_directly(moorage, namespace, before["triton-inference-key"]) == 403
+        assert answers(admin, "rotating")
+
+
+def test_a_deleted_secret_comes_back_with_pods_that_hold_it(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "bereft") as namespace:
+        before = secret(moorage, namespace)
+        moorage.kubectl.run("delete", "secret", "moorage-credentials", "--namespace", namespace)
+        eventually("a new one is made", lambda: secret(moorage, namespace) != before)
+        eventually("the model answers again", lambda: answers(admin, "bereft"), patience=180)

@@ -58,6 +58,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
     "network.allowIngressFromNamespaces": (["web"], ["web", "batch"]),
+    "credentials.rotationPeriod": ("720h", "0s"),
 }
 
 BESIDE: dict[str, dict[str, Any]] = {

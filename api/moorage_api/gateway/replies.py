@@ -32,6 +32,10 @@ class NotHeldError(Exception):
     """The replica does not hold the revision after all; nothing was run, another replica may be asked."""
 
 
+class KeyRefusedError(NotHeldError):
+    """The replica does not know the key: it holds another one of the tenant's, or is not this tenant's any more."""
+
+
 async def answer(reply: aiohttp.ClientResponse, rewrite: Rewrite, choice: Choice, model: str, marks: Headers) -> Answer:
     """Return the answer to a successful reply; its body may still be on the wire.
 
@@ -59,7 +63,7 @@ async def failure(reply: aiohttp.ClientResponse, choice: Choice | None, model: s
         message = renaming.in_message(message, choice.triton_name, model)
     match reply.status:
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return NotHeldError("the replica refused the tenant's key")
+            return KeyRefusedError("the replica refused the tenant's key")
         case HTTPStatus.NOT_FOUND | HTTPStatus.BAD_REQUEST if message.startswith(_NOT_HELD):
             return UnknownModelError(message) if versioned else NotHeldError(message)
         case HTTPStatus.NOT_FOUND:

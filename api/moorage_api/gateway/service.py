@@ -8,8 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -130,18 +137,30 @@ class Gateway:
         Nothing is authorised here: the caller has, or is this process itself.
         """
         with self._counted(), self._slot(question.call.tenant):
-            targets, key = self._targets(question), self._key(question.call.tenant)
-            for remaining in reversed(range(_TRIES)):
-                choice = routing.pick(targets, self._draw(), self._proxy.in_flight)
-                if choice is None:
-                    break
-                try:
-                    async with self._asking(question, choice, key) as answer:
-                        yield answer
-                        return
-                except (NotSentError, replies.NotHeldError):
-                    targets = routing.without(targets, choice.replica) if remaining else ()
-            raise NoReplicaError(_absence(question.call))
+            async with AsyncExitStack() as opened:
+                yield await self._ask(opened, question)
+
+    async def _ask(self, opened: AsyncExitStack, question: Question) -> Answer:
+        """Return the first replica's answer; what it needs stays open with ``opened``."""
+        targets, keys = self._targets(question), self._keys(question.call.tenant)
+        for _ in range(_TRIES):
+            choice = routing.pick(targets, self._draw(), self._proxy.in_flight)
+            if choice is None:
+                break
+            try:
+                return await self._ask_replica(opened, question, choice, keys)
+            except (NotSentError, replies.NotHeldError):
+                targets = routing.without(targets, choice.replica)
+        raise NoReplicaError(_absence(question.call))
+
+    async def _ask_replica(
+        self, opened: AsyncExitStack, question: Question, choice: routing.Choice, keys: Sequence[str]
+    ) -> Answer:
+        """Return a replica's answer; one that is older than a rotation knows the previous key only."""
+        for key in keys[:-1]:
+            with suppress(replies.KeyRefusedError):
+                return await opened.enter_async_context(self._asking(question, choice, key))
+        return await opened.enter_async_context(self._asking(question, choice, keys[-1]))
 
     @asynccontextmanager
     async def _asking(self, question: Question, choice: routing.Choice, key: str) -> AsyncIterator[Answer]:
@@ -172,12 +191,12 @@ class Gateway:
         targets = routing.routes(call.tenant, model, slices)
         return targets if question.revision is None else routing.only(targets, question.revision)
 
-    def _key(self, tenant: str) -> str:
+    def _keys(self, tenant: str) -> Sequence[str]:
         credentials = self._cluster.secret(names.tenant_namespace(tenant))
-        key = credentials.get(names.INFERENCE_KEY) if credentials else None
-        if key is None:
+        keys = credentials.pair(names.INFERENCE_KEY) if credentials else ()
+        if not keys:
             raise UnavailableError("The tenant's credentials are not there yet.")
-        return key
+        return keys
 
     def _slot(self, name: str) -> AbstractContextManager[None]:
         """Hold one of the tenant's places; a tenant that is gone has no bounds, and no replica either."""

@@ -44,6 +44,10 @@ class Credentials:
         """Return one value by its key in the Secret, or None when the Secret lacks it."""
         return self.values.get(key) or None
 
+    def pair(self, key: str) -> tuple[str, ...]:
+        """Return the current value and, while a rotation is under way, the one it replaces; nothing without either."""
+        return tuple(value for name in (key, f"{key}{names.PREVIOUS}") if (value := self.get(name)))
+
 
 class ClusterCache:
     """Tenants, models, Triton's EndpointSlices and tenants' credentials; reads are synchronous and cost no I/O."""

@@ -16,6 +16,7 @@ from moorage_crds.encoding import as_yaml
 from moorage_crds.errors import UnavailableError
 
 JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml; charset=utf-8"
 """The parameter keeps the client from writing the body itself: its JSON is not YAML for every character."""
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)

@@ -105,6 +105,18 @@ class ClusterWrites:
                 return self._written(kind, answer)
         raise ConflictError(f"{kind.kind} {name!r} changes faster than it can be changed.")
 
+    async def annotate(self, kind: Kind, namespace: str | None, name: str, key: str, value: str) -> Manifest:
+        """Set one annotation of an object; nothing else of it is touched or owned."""
+        answer = await transport.call(
+            self._api,
+            "PATCH",
+            kind.path(namespace, name),
+            query={"fieldManager": names.API_FIELD_MANAGER, "fieldValidation": "Strict"},
+            body={"metadata": {"annotations": {key: value}}},
+            content_type=transport.MERGE,
+        )
+        return self._written(kind, answer)
+
     async def delete(self, kind: Kind, namespace: str | None, name: str, if_match: str | None) -> None:
         """Delete an object; one that has finalizers stays for a while and says so."""
         for _ in range(_ATTEMPTS):

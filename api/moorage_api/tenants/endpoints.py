@@ -52,6 +52,14 @@ async def replace_tenant(
     return respond(await service.replace(services, principal, tenant, body, if_match))
 
 
+@router.post("/{tenant}/rotate-credentials", status_code=status.HTTP_202_ACCEPTED, response_model=TenantView)
+@require_permission(permissions.TENANTS_WRITE)
+async def rotate_credentials(services: CurrentServices, tenant: CurrentTenant) -> Response:
+    """Ask for new credentials of the tenant's own Triton and vector store; its pods are rolled to take them."""
+    manifest = await service.rotate_credentials(services, tenant["metadata"]["name"])
+    return respond(manifest, status.HTTP_202_ACCEPTED)
+
+
 @router.delete("/{tenant}", status_code=status.HTTP_202_ACCEPTED)
 @require_permission(permissions.TENANTS_WRITE)
 async def delete_tenant(services: CurrentServices, tenant: CurrentTenant, if_match: IfMatch = None) -> Response:

@@ -25,6 +25,11 @@ async def replace(services: Services, name: str, spec: Manifest, if_match: str |
     return await services.writes.replace(TENANT, None, name, spec, if_match)
 
 
+async def annotate(services: Services, name: str, key: str, value: str) -> Manifest:
+    """Set an annotation of a Tenant."""
+    return await services.writes.annotate(TENANT, None, name, key, value)
+
+
 async def delete(services: Services, name: str, if_match: str | None) -> None:
     """Ask for a Tenant's deletion; it stays visible until its namespace is gone."""
     await services.writes.delete(TENANT, None, name, if_match)

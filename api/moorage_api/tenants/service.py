@@ -11,6 +11,7 @@ from moorage_api.resources import ResourceFields, fields
 from moorage_api.services import Services
 from moorage_api.tenants import policy, repository
 from moorage_api.tenants.schemas import NewTenant, TenantSpecOnly
+from moorage_crds import labels
 
 Manifest = dict[str, Any]
 
@@ -36,6 +37,11 @@ async def replace(
         etag.check(if_match, tenant)
         if_match = etag.etag(tenant)
     return await repository.replace(services, tenant["metadata"]["name"], request.manifest_spec(), if_match)
+
+
+async def rotate_credentials(services: Services, name: str) -> Manifest:
+    """Ask the operator for new credentials of the tenant's own Triton and vector store."""
+    return await repository.annotate(services, name, labels.ROTATE, services.clock().isoformat())
 
 
 async def delete(services: Services, tenant: Manifest, if_match: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from moorage_api.errors import STATUS
-from moorage_crds.errors import ConflictError, InvalidInputError, MoorageError
+from moorage_crds.errors import ConflictError, InvalidInputError, MoorageError, UnavailableError
 
 
 class InvalidFilterError(InvalidInputError):
@@ -36,6 +36,10 @@ class StoreTimeoutError(MoorageError):
     """The vector store did not answer in time; upserts and deletions may be repeated as they are."""
 
     code = "timeout"
+
+
+class KeyRefusedError(UnavailableError):
+    """The vector store does not know the tenant's key: its pod is older or newer than a rotation."""
 
 
 class StoreFailedError(MoorageError):

@@ -178,10 +178,10 @@ class Vectors:
             raise NotFoundError(f"Tenant {_name(tenant)!r} has no vector store: its spec.vectorStore.backend is None.")
         check_awake(tenant)
         credentials = self._cluster.secret(names.tenant_namespace(_name(tenant)))
-        key = credentials.get(names.WEAVIATE_KEY) if credentials else None
-        if key is None:
+        keys = credentials.pair(names.WEAVIATE_KEY) if credentials else ()
+        if not keys:
             raise UnavailableError("The tenant's credentials are not there yet.")
-        async with self._pool.client(_name(tenant), key) as client:
+        async with self._pool.client(_name(tenant), *keys) as client:
             yield WeaviateStore(client, tenant_id_of(tenant))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from moorage_crds import names
 from moorage_crds.modeldeployment import ModelDeployment
 
 
@@ -102,6 +103,23 @@ class RemoveReplicaEntries:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeCredentials:
+    """JSON patch of a tenant's ``moorage-credentials``; a failed ``test`` means: read again, change nothing.
+
+    The API server itself copies a key to where the previous one is kept, so nobody here ever sees its value.
+    """
+
+    namespace: str
+    patch: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """Operations, the ``test`` of UID and resourceVersion first; they carry new keys."""
+
+    @property
+    def key(self) -> str:
+        """Return verb, kind and name, for logs."""
+        return _key("change", "Secret", self.namespace, names.CREDENTIALS)
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Add ``labels.FINALIZER`` to a Tenant, guarded by UID and resourceVersion."""
 
@@ -129,4 +147,6 @@ class RemoveFinalizer:
         return _key("remove finalizer from", "Tenant", None, self.name)
 
 
-Action = Create | Apply | Delete | ApplyStatus | RemoveReplicaEntries | AddFinalizer | RemoveFinalizer
+Action = (
+    Create | Apply | Delete | ApplyStatus | RemoveReplicaEntries | ChangeCredentials | AddFinalizer | RemoveFinalizer
+)

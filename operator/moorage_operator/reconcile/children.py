@@ -5,15 +5,15 @@ Separate from ``desired``, which says what they are, and from ``plan``, which kn
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from moorage_crds import labels, names
-from moorage_operator.reconcile import claims, credentials, owned
+from moorage_crds import labels
+from moorage_operator.reconcile import claims, owned
 from moorage_operator.reconcile.actions import Action, Apply, Create, Delete
 from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.identity import is_being_deleted
-from moorage_operator.reconcile.tenant_status import WORKLOADS
+from moorage_operator.reconcile.workloads import WORKLOADS
 from moorage_operator.reconcile.world import Manifest, World
 
 _PRUNED: Final = {
@@ -41,7 +41,7 @@ _AFTER_SECRET: Final = frozenset({*WORKLOADS, "Service", "PodDisruptionBudget", 
 
 
 def writes(
-    world: World, manifests: Iterable[Mapping[str, Any]], make_key: Callable[[], str], *, holds: bool = False
+    world: World, manifests: Iterable[Mapping[str, Any]], secret: Iterable[Action], *, holds: bool = False
 ) -> tuple[Action, ...]:
     """Return the writes in order of creation: namespace, fence and limits, Secret, workloads, and last deletions.
 
@@ -50,12 +50,12 @@ def writes(
     """
     wanted = tuple(manifests)
     if holds:
-        return _fence_writes(world, wanted, make_key)
+        return _fence_writes(world, wanted, secret)
     before = tuple(manifest for manifest in wanted if manifest["kind"] not in _AFTER_SECRET)
     after = tuple(manifest for manifest in wanted if manifest["kind"] in _AFTER_SECRET)
     return (
         *(action for manifest in before for action in _write(world, manifest)),
-        *_secret(world, make_key),
+        *secret,
         *(action for manifest in after for action in _write(world, manifest)),
         *_prune(world, wanted),
     )
@@ -70,12 +70,10 @@ def leaving(world: World) -> tuple[Action, ...]:
     return tuple(_prune(world, tuple(kept)))
 
 
-def _fence_writes(
-    world: World, wanted: tuple[Mapping[str, Any], ...], make_key: Callable[[], str]
-) -> tuple[Action, ...]:
+def _fence_writes(world: World, wanted: tuple[Mapping[str, Any], ...], secret: Iterable[Action]) -> tuple[Action, ...]:
     fence = tuple(manifest for manifest in wanted if manifest["kind"] in _FENCE)
     gone = (action for action in _prune(world, wanted) if action.kind in _GRANTS)
-    return (*(action for manifest in fence for action in _write(world, manifest)), *_secret(world, make_key), *gone)
+    return (*(action for manifest in fence for action in _write(world, manifest)), *secret, *gone)
 
 
 def are_workloads(actions: Iterable[Action]) -> bool:
@@ -132,11 +130,6 @@ def _namespace(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:
         yield Create(manifest)
     elif not owned.holds(manifest, world.namespace):
         yield Apply(manifest, world.namespace["metadata"]["resourceVersion"])
-
-
-def _secret(world: World, make_key: Callable[[], str]) -> Iterator[Action]:
-    if _observed(world, "Secret", names.CREDENTIALS) is None:
-        yield Create(credentials.secret(world.tenant_name, world.namespace_name, make_key))
 
 
 def _prune(world: World, wanted: tuple[Mapping[str, Any], ...]) -> Iterator[Delete]:

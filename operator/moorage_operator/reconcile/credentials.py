@@ -1,23 +1,36 @@
-"""The tenant's Secret: made once, read by nobody here.
+"""The tenant's Secret: made once, rotated in its time or on demand, and mended where somebody has spoilt it.
 
-Separate because it is the one child that is never applied: a second write would take keys away that pods hold.
+Separate because it is the one child that is never applied: a write at the wrong time would take keys away that pods
+hold. Pods take their keys when they start, so each change counts up a number that is an annotation of their template,
+and what a rotation replaces stays in the Secret beside the new keys until the last pod that holds it has gone.
+
+Values are never read here: what is observed of the Secret is the names of its keys and who wrote them last.
 """
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from base64 import b64encode
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from moorage_crds import names
-from moorage_operator.reconcile.identity import identify
-from moorage_operator.reconcile.world import Manifest
+from moorage_crds import labels, names
+from moorage_crds.tenant import Credentials
+from moorage_operator.reconcile import times, workloads
+from moorage_operator.reconcile.actions import Action, ChangeCredentials, Create
+from moorage_operator.reconcile.identity import identify, is_being_deleted
+from moorage_operator.reconcile.world import Manifest, World
 from moorage_templates import CredentialsContext, render
 
-KEYS = (names.INFERENCE_KEY, names.MANAGEMENT_KEY, names.WEAVIATE_KEY)
+KEYS: Final = (names.INFERENCE_KEY, names.MANAGEMENT_KEY, names.WEAVIATE_KEY)
 
-_KEY_BYTES = 32
+_KEY_BYTES: Final = 32
+_SPREAD: Final = 0.1
+"""Part of the period, its last one, over which tenants are spread: those made together are not rolled together."""
+_ANSWERED_MAX: Final = 253
+"""Characters of a request to rotate that are remembered and compared."""
 
 
 def new_key() -> str:
@@ -25,14 +38,184 @@ def new_key() -> str:
     return secrets.token_urlsafe(_KEY_BYTES)
 
 
-def secret(tenant: str, namespace: str, make_key: Callable[[], str]) -> dict[str, Any]:
-    """Return the Secret with a key from ``make_key`` for each of ``KEYS``."""
-    data = {key: b64encode(make_key().encode()).decode() for key in KEYS}
-    (manifest,) = render("credentials", CredentialsContext(data=data))
-    return identify(manifest, tenant, namespace)
+def observed(world: World) -> Manifest | None:
+    """Return the Secret; none survives its namespace, whatever a cache still holds."""
+    return world.children.get(("Secret", names.CREDENTIALS)) if world.namespace else None
 
 
-def missing_keys(observed: Manifest) -> tuple[str, ...]:
+def missing_keys(secret: Manifest) -> tuple[str, ...]:
     """Return the keys that the workloads need and the Secret lacks."""
-    data = observed.get("data") or {}
+    data = secret.get("data") or {}
     return tuple(key for key in KEYS if not data.get(key))
+
+
+def rotation(world: World) -> int:
+    """Return the number that pods shall carry: the Secret's, or that of the Secret about to be made.
+
+    A Secret made in place of one that is gone has other keys than the pods, so its number must be another too.
+    """
+    secret = observed(world)
+    if secret is not None:
+        return workloads.rotation_of(secret)
+    held = [workloads.rotation_of(workload["spec"]["template"]) for workload in workloads.observed(world)]
+    return max(held) + 1 if held else 0
+
+
+def is_rotating(world: World) -> bool:
+    """Return whether pods may still hold keys that were replaced."""
+    secret = observed(world)
+    return secret is not None and bool(_previous(secret))
+
+
+def made_at(world: World) -> datetime | None:
+    """Return when the keys were last made or rotated."""
+    secret = observed(world)
+    if secret is None:
+        return None
+    metadata = secret["metadata"]
+    written = (metadata.get("annotations") or {}).get(labels.ROTATED_AT, "")
+    return times.parse(written) or times.parse(metadata.get("creationTimestamp", ""))
+
+
+def are_made(writes: Iterable[Action]) -> bool:
+    """Return whether one of the writes makes keys."""
+    return any(_makes_keys(write) for write in writes)
+
+
+def writes(
+    world: World, now: datetime, make_key: Callable[[], str], *, may_roll: bool
+) -> tuple[Create | ChangeCredentials, ...]:
+    """Return the write that the Secret needs now, if any; ``make_key`` makes a fresh key each time.
+
+    Without ``may_roll`` nothing is rotated: pods would not be replaced to take new keys.
+    """
+    secret = observed(world)
+    if secret is None:
+        return (_create(world, now, make_key),)
+    if is_being_deleted(secret):
+        return ()
+    spoilt = _spoilt(secret)
+    if spoilt:
+        return (_mend(world, secret, spoilt, now, make_key),)
+    if _previous(secret):
+        return (_drop_previous(world, secret),) if workloads.hold(world, workloads.rotation_of(secret)) else ()
+    due = deadline(world)
+    if may_roll and (_is_asked_for(world, secret) or (due is not None and due <= now)):
+        return (_rotate(world, secret, now, make_key),)
+    return ()
+
+
+def deadline(world: World) -> datetime | None:
+    """Return when the keys are due for rotation by their age alone, None when they never are."""
+    made, period = made_at(world), _period(world.tenant)
+    if made is None or not period:
+        return None
+    seed = hashlib.sha256(world.tenant_name.encode()).digest()
+    return made + period * (1 - _SPREAD * seed[0] / 255)
+
+
+def _period(tenant: Manifest | None) -> timedelta | None:
+    """Return the period, read from the spec alone, whatever else is wrong with it."""
+    given = ((tenant or {}).get("spec") or {}).get("credentials") or {}
+    return times.duration(given.get("rotationPeriod", Credentials().rotation_period))
+
+
+def _asked_for(tenant: Manifest | None) -> str:
+    annotations: Mapping[str, str] = (tenant or {"metadata": {}})["metadata"].get("annotations") or {}
+    return annotations.get(labels.ROTATE, "")[:_ANSWERED_MAX]
+
+
+def _is_asked_for(world: World, secret: Manifest) -> bool:
+    asked = _asked_for(world.tenant)
+    return bool(asked) and asked != (secret["metadata"].get("annotations") or {}).get(labels.ROTATED_FOR)
+
+
+def _previous(secret: Manifest) -> list[str]:
+    return [key for key in KEYS if f"{key}{names.PREVIOUS}" in (secret.get("data") or {})]
+
+
+def _spoilt(secret: Manifest) -> tuple[str, ...]:
+    """Return the keys that are missing, empty, or last written by somebody else: pods do not hold those."""
+    ours = {path for entry in secret["metadata"].get("managedFields") or () for path in _written_by_us(entry)}
+    return tuple(key for key in KEYS if key in missing_keys(secret) or f"f:{key}" not in ours)
+
+
+def _written_by_us(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    is_ours = entry.get("manager") == names.FIELD_MANAGER and entry.get("operation") == "Update"
+    fields: Mapping[str, Any] = (entry.get("fieldsV1") or {}).get("f:data") or {} if is_ours else {}
+    return fields
+
+
+def _create(world: World, now: datetime, make_key: Callable[[], str]) -> Create:
+    data = {key: _encoded(make_key()) for key in KEYS}
+    annotations = _annotations(world, rotation(world), now)
+    (manifest,) = render("credentials", CredentialsContext(data=data, annotations=annotations))
+    return Create(identify(manifest, world.tenant_name, world.namespace_name))
+
+
+def _annotations(world: World, number: int, now: datetime) -> dict[str, str]:
+    asked = _asked_for(world.tenant)
+    return {
+        labels.ROTATED_AT: times.as_seconds(now),
+        **({labels.ROTATION: str(number)} if number else {}),
+        **({labels.ROTATED_FOR: asked} if asked else {}),
+    }
+
+
+def _mend(
+    world: World, secret: Manifest, spoilt: tuple[str, ...], now: datetime, make_key: Callable[[], str]
+) -> ChangeCredentials:
+    """Return new keys for the spoilt ones; what pods hold of those is lost already, so there is no previous one."""
+    whole = () if secret.get("data") else ({"op": "add", "path": "/data", "value": {}},)
+    made = (_set(key, make_key()) for key in spoilt)
+    return _change(world, secret, (*whole, *made, *_counted(world, secret, now)))
+
+
+def _rotate(world: World, secret: Manifest, now: datetime, make_key: Callable[[], str]) -> ChangeCredentials:
+    kept = ({"op": "copy", "from": _path(key), "path": _path(f"{key}{names.PREVIOUS}")} for key in KEYS)
+    made = (_set(key, make_key()) for key in KEYS)
+    return _change(world, secret, (*kept, *made, *_counted(world, secret, now)))
+
+
+def _drop_previous(world: World, secret: Manifest) -> ChangeCredentials:
+    dropped = ({"op": "remove", "path": _path(f"{key}{names.PREVIOUS}")} for key in _previous(secret))
+    return _change(world, secret, tuple(dropped))
+
+
+def _change(world: World, secret: Manifest, operations: tuple[Mapping[str, Any], ...]) -> ChangeCredentials:
+    metadata = secret["metadata"]
+    guards = [
+        {"op": "test", "path": f"/metadata/{field}", "value": metadata[field]} for field in ("uid", "resourceVersion")
+    ]
+    return ChangeCredentials(world.namespace_name, (*guards, *operations))
+
+
+def _counted(world: World, secret: Manifest, now: datetime) -> Iterator[Mapping[str, Any]]:
+    """Yield what tells pods and people of new keys."""
+    if not secret["metadata"].get("annotations"):
+        yield {"op": "add", "path": "/metadata/annotations", "value": {}}
+    number = workloads.rotation_of(secret) + 1
+    for key, value in _annotations(world, number, now).items():
+        yield {"op": "add", "path": f"/metadata/annotations/{key.replace('/', '~1')}", "value": value}
+
+
+def _makes_keys(write: Action) -> bool:
+    match write:
+        case Create():
+            return bool(write.manifest["kind"] == "Secret")
+        case ChangeCredentials():
+            return any(step["op"] == "add" for step in write.patch)
+        case _:
+            return False
+
+
+def _set(key: str, value: str) -> dict[str, Any]:
+    return {"op": "add", "path": _path(key), "value": _encoded(value)}
+
+
+def _path(key: str) -> str:
+    return f"/data/{key}"
+
+
+def _encoded(value: str) -> str:
+    return b64encode(value.encode()).decode()

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from moorage_crds import labels, names
 from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
-from moorage_operator.reconcile import claims, egress, resources, scaling, sources
+from moorage_operator.reconcile import claims, credentials, egress, resources, scaling, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
 from moorage_templates import (
@@ -179,12 +179,19 @@ def _fence(settings: Settings) -> Fence:
     )
 
 
+def _pod_annotations(world: World) -> dict[str, str]:
+    """Return the one thing that rolls pods when their credentials change; before a first rotation there is none."""
+    number = credentials.rotation(world)
+    return {labels.ROTATION: str(number)} if number else {}
+
+
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
     inference = spec.inference
     surge, replicas = resources.surge_pods(spec), scaling.replicas(world, spec)
     claim = _claim(inference.model_store)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
+        pod_annotations=_pod_annotations(world),
         sets_replicas=replicas is not None,
         replicas=replicas or 0,
         max_surge=surge,
@@ -256,6 +263,7 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
+        pod_annotations=_pod_annotations(world),
         replicas=0 if spec.suspend else store.replicas,
         is_replicated=store.replicas > 1,
         raft_join=",".join(f"{names.WEAVIATE}-{number}" for number in range(store.replicas)),

@@ -14,7 +14,17 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.errors import InvalidInputError
 from moorage_crds.tenant import TenantSpec, parse_spec
-from moorage_operator.reconcile import admission, children, claims, identity, models, scaling, statuses, tenant_status
+from moorage_operator.reconcile import (
+    admission,
+    children,
+    claims,
+    credentials,
+    identity,
+    models,
+    scaling,
+    statuses,
+    tenant_status,
+)
 from moorage_operator.reconcile.actions import Action, AddFinalizer
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.desired import desired
@@ -36,7 +46,8 @@ def reconcile(
     try:
         spec = parse_spec(dict(tenant))
         refusal = None if spec.suspend else admission.refusal(spec, settings.tenants)
-        writes = children.writes(world, desired(world, settings), make_key, holds=refusal is not None)
+        secret = credentials.writes(world, now, make_key, may_roll=refusal is None)
+        writes = children.writes(world, desired(world, settings), secret, holds=refusal is not None)
     except ValidationError as error:
         return _refuse(tenant, statuses.first_problem(error), now)
     except InvalidInputError as error:
@@ -121,6 +132,7 @@ def _facts(
             "ready": sum(plan.is_ready for plan in plans),
             "failed": sum(plan.is_failed for plan in plans),
         },
+        makes_credentials=failure is None and credentials.are_made(writes),
         refusal=refusal,
         failure=failure,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from moorage_crds import conditions as words
 from moorage_crds import labels
-from moorage_operator.reconcile import deletion, identity, live, models, replicas, revisions, statuses
+from moorage_operator.reconcile import credentials, deletion, identity, live, models, replicas, revisions, statuses
 from moorage_operator.reconcile.actions import Action
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.credentials import new_key
@@ -54,10 +54,13 @@ def reconcile_orphan_models(world: World, now: datetime) -> tuple[Action, ...]:
 def requeue_after(world: World, now: datetime) -> float | None:
     """Return in how many seconds time alone changes a decision, None when only an event can.
 
-    Time ends a drain and makes the entry of a vanished pod removable; both are read from the world as observed, so ask
-    with the world that the pass's own writes have come back to.
+    Time ends a drain, makes the entry of a vanished pod removable and ages credentials; all are read from the world as
+    observed, so ask with the world that the pass's own writes have come back to.
     """
     moments = [moment for model in live.live_models(world) for moment in _deadlines(world, model)]
+    rotation = credentials.deadline(world)
+    if rotation is not None:
+        moments.append(rotation)
     later = [(moment - now).total_seconds() for moment in moments if moment > now]
     return min(later, default=None)
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from moorage_crds import conditions as words
 from moorage_crds import names
-from moorage_operator.reconcile import conditions, credentials
+from moorage_operator.reconcile import conditions, credentials, times, workloads
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.world import Manifest, World
-
-WORKLOADS: Final = ("Deployment", "StatefulSet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Facts:
     """This pass writes a workload, so its observed status is out of date."""
     models: Mapping[str, int]
     """Counts ``total``, ``ready`` and ``failed``."""
+    makes_credentials: bool
+    """This pass makes keys, so their observed age is out of date."""
     refusal: Verdict | None
     """What Ready says of pods that the spec asks for and cannot have; they are then as an earlier spec wanted them."""
     failure: str | None
@@ -49,8 +49,7 @@ def status(world: World, facts: Facts, now: datetime) -> dict[str, Any]:
     generation = tenant["metadata"]["generation"] if facts.failure is None else observed.get("observedGeneration")
     parts = _parts(world, facts)
     ready = _ready(world, facts, parts)
-    stalled = ready.reason == "CredentialsMissing" or ready == facts.refusal
-    verdicts = (*conditions.summary(ready, stalled=stalled), *parts)
+    verdicts = (*conditions.summary(ready, stalled=ready == facts.refusal), *parts)
     said = {
         "tenantID": facts.tenant_id,
         "namespace": world.namespace_name,
@@ -58,6 +57,9 @@ def status(world: World, facts: Facts, now: datetime) -> dict[str, Any]:
         "endpoints": _endpoints(world, facts),
         "models": dict(facts.models),
     }
+    made_at = now if facts.makes_credentials else credentials.made_at(world)
+    if made_at is not None:
+        said["lastRotation"] = times.as_seconds(made_at)
     return said | ({"observedGeneration": generation} if generation is not None else {})
 
 
@@ -87,7 +89,7 @@ def _ready(world: World, facts: Facts, parts: tuple[Verdict, ...]) -> Verdict:
     missing = [part for part in parts if part.type != words.MODELS_READY and not conditions.is_true(part)]
     if missing:
         return Verdict(words.READY, "False", missing[0].reason, missing[0].message)
-    if facts.is_changing or not all(_is_rolled_out(workload) for workload in _workloads(world)):
+    if facts.is_changing or not all(map(workloads.is_complete, workloads.observed(world))):
         return Verdict(words.READY, "False", "Progressing", words.REASONS["Progressing"])
     return _suspended(words.READY) if facts.is_suspended else _available(words.READY)
 
@@ -101,18 +103,6 @@ def _suspended(condition: str) -> Verdict:
     return Verdict(condition, "True", "Suspended", words.REASONS["Suspended"])
 
 
-def _workloads(world: World) -> list[Manifest]:
-    return [child for (kind, _), child in world.children.items() if kind in WORKLOADS]
-
-
-def _is_rolled_out(workload: Manifest) -> bool:
-    """Return whether every pod that is asked for runs the current template and is ready."""
-    seen = workload.get("status") or {}
-    wanted = workload["spec"]["replicas"]
-    counts = {seen.get(count, 0) for count in ("replicas", "updatedReplicas", "readyReplicas")}
-    return seen.get("observedGeneration", 0) >= workload["metadata"]["generation"] and counts == {wanted}
-
-
 def _isolation(facts: Facts) -> Verdict:
     if facts.is_isolated:
         return _available(words.ISOLATION_READY)
@@ -120,11 +110,12 @@ def _isolation(facts: Facts) -> Verdict:
 
 
 def _credentials(world: World, facts: Facts) -> Verdict:
-    secret = world.children.get(("Secret", names.CREDENTIALS))
-    if secret is None and facts.failure is None:
-        return _available(words.CREDENTIALS_READY)
+    """Return whether every key is there; what lacks now is made by this very pass, if its writes succeed."""
+    secret = credentials.observed(world)
     missing = credentials.KEYS if secret is None else credentials.missing_keys(secret)
-    if not missing:
+    if credentials.is_rotating(world):
+        return Verdict(words.CREDENTIALS_READY, "True", "RotatingCredentials", words.REASONS["RotatingCredentials"])
+    if facts.failure is None or not missing:
         return _available(words.CREDENTIALS_READY)
     message = f"Secret {names.CREDENTIALS} lacks {', '.join(missing)}."
     return Verdict(words.CREDENTIALS_READY, "False", "CredentialsMissing", message)

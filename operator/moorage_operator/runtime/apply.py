@@ -15,6 +15,7 @@ from moorage_operator.reconcile import (
     AddFinalizer,
     Apply,
     ApplyStatus,
+    ChangeCredentials,
     Create,
     Delete,
     RemoveFinalizer,
@@ -140,6 +141,8 @@ class Executor:
             case RemoveReplicaEntries():
                 path = resources.MODEL_DEPLOYMENT.path(action.namespace, action.model, "status")
                 await self._json_patch(path, list(action.patch))
+            case ChangeCredentials():
+                await self._json_patch(resources.SECRET.path(action.namespace, names.CREDENTIALS), list(action.patch))
             case AddFinalizer():
                 await self._json_patch(resources.TENANT.path(name=action.name), self._adding(action))
             case RemoveFinalizer():
@@ -255,5 +258,7 @@ def _kind(action: Action) -> str:
             return action.kind
         case RemoveReplicaEntries():
             return resources.MODEL_DEPLOYMENT.kind
+        case ChangeCredentials():
+            return resources.SECRET.kind
         case AddFinalizer() | RemoveFinalizer():
             return resources.TENANT.kind

@@ -281,3 +281,21 @@ async def test_a_protected_tenant_is_not_deleted_until_its_protection_is_lifted(
     assert kube.get(manifest(name)).is_success
     await api.client.put(f"{TENANTS}/{name}", headers=admin, json={"spec": {}})
     assert (await api.client.delete(f"{TENANTS}/{name}", headers=admin)).status_code == 202
+
+
+async def test_new_credentials_are_asked_for_by_an_annotation_that_owns_nothing_else(
+    api: Api, admin: Headers, kube: Kube, name: str
+) -> None:
+    await api.client.post(TENANTS, headers=admin, json={"name": name, "spec": {"displayName": "Acme"}})
+    asked = []
+    for _ in range(2):
+        api.clock.turn(seconds=1)
+        answer = await api.client.post(f"{TENANTS}/{name}/rotate-credentials", headers=admin)
+        assert (answer.status_code, answer.json()["name"]) == (202, name)
+        live = kube.get(manifest(name)).json()
+        asked.append(live["metadata"]["annotations"]["moorage.dev/rotate"])
+
+    assert asked[0] != asked[1]
+    assert live["spec"]["displayName"] == "Acme"
+    assert (await api.client.put(f"{TENANTS}/{name}", headers=admin, json={"spec": {}})).status_code == 200
+    assert "moorage.dev/rotate" in kube.get(manifest(name)).json()["metadata"]["annotations"]

@@ -160,6 +160,15 @@ def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, oper
     assert agent.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
 
 
+def test_it_changes_no_secret_but_the_credentials(operator: Kube) -> None:
+    for name in (names.CREDENTIALS, "other"):
+        assert operator.create(_object("Secret", name, FENCED)).is_success
+    change = {"metadata": {"annotations": {labels.ROTATION: "1"}}}
+    assert operator.merge(_object("Secret", names.CREDENTIALS, FENCED), change).is_success
+    assert operator.merge(_object("Secret", "other", FENCED), change).status_code == 403
+    assert operator.delete(_object("Secret", names.CREDENTIALS, FENCED)).status_code == 403
+
+
 def test_it_writes_its_own_lease_and_no_other(operator: Kube) -> None:
     api = "coordination.k8s.io/v1"
     assert operator.create(_object("Lease", "moorage-operator", SYSTEM, api)).is_success

@@ -70,6 +70,11 @@ REFUSED = {
         "duplicate entries",
     ),
     "an egress mode of no kind": (_tenant(network={"egress": {"mode": "All"}}), "spec.network.egress.mode"),
+    "a deletion policy of no kind": (_tenant(deletionPolicy="Orphan"), "spec.deletionPolicy"),
+    "a rotation period that is none": (_tenant(credentials={"rotationPeriod": "daily"}), "rotationPeriod"),
+    "a rotation period without a unit": (_tenant(credentials={"rotationPeriod": "90"}), "rotationPeriod"),
+    "a rotation every hour": (_tenant(credentials={"rotationPeriod": "1h"}), "must be 0s or at least 24h"),
+    "a rotation after centuries": (_tenant(credentials={"rotationPeriod": "99999999999h"}), "rotationPeriod"),
     "no source": (_model(), "spec.source"),
     "an empty source": (_model(source={}), "exactly one of"),
     "two sources": (_model(source=_INLINE | _HTTPS), "exactly one of"),
@@ -186,6 +191,9 @@ TAKEN = {
     "a tenant of defaults": _tenant(),
     "a tenant's name of 40 characters": _tenant("a" * 40),
     "a part of a GPU": _tenant(inference={"gpu": {"resourceName": "nvidia.com/mig-1g.5gb", "count": 1}}),
+    "a rotation every day": _tenant(credentials={"rotationPeriod": "24h"}),
+    "a rotation in mixed units": _tenant(credentials={"rotationPeriod": "23h59m60s"}),
+    "no rotation by age": _tenant(credentials={"rotationPeriod": "0s"}),
     "an inline model": _model(source=_INLINE),
     "a model from an archive": _model(source=_HTTPS, backend="onnxruntime"),
     "a source with a Secret": _model(source=_HTTPS | {"credentialsSecretRef": {"name": "mine.example"}}),
@@ -222,6 +230,8 @@ def test_defaults_are_filled_in(kube: Kube) -> None:
     assert spec["quota"]["cpu"] == "8"
     assert spec["inference"]["pythonBackend"] == "Disabled"
     assert spec["network"]["egress"]["mode"] == "PublicHTTPS"
+    assert (spec["suspend"], spec["deletionPolicy"], spec["deletionProtection"]) == (False, "Delete", False)
+    assert spec["credentials"]["rotationPeriod"] == "2160h"
 
 
 STORE = {"storage": {"size": "10Gi", "storageClassName": "fast"}, "replicas": 3}

@@ -120,9 +120,10 @@ class World:
         }
         self.observe("ModelDeployment", {"metadata": {"name": name}, "spec": {}, "status": status})
 
-    def inference_key(self, value: str | None) -> None:
-        """Make this the tenant's key, or take it away."""
-        data = {} if value is None else {names.INFERENCE_KEY: base64.b64encode(value.encode()).decode()}
+    def inference_key(self, value: str | None, previous: str | None = None) -> None:
+        """Make this the tenant's key, or take it away; with ``previous`` it is being rotated."""
+        keys = {names.INFERENCE_KEY: value, f"{names.INFERENCE_KEY}{names.PREVIOUS}": previous}
+        data = {key: base64.b64encode(each.encode()).decode() for key, each in keys.items() if each is not None}
         self.observe("Secret", {"metadata": {"name": names.CREDENTIALS}, "data": data})
 
 

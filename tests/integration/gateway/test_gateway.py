@@ -11,6 +11,7 @@ import pytest
 from moorage_api.gateway import bodies
 from moorage_crds import permissions
 from tests.integration.gateway.conftest import ADD, DEAD, MUTE, SLOW, SUBTRACT, TRITON, World
+from tests.support.triton import INFERENCE_KEY
 
 BODY = {
     "inputs": [
@@ -121,6 +122,27 @@ async def test_without_the_tenants_key_nothing_is_sent(world: World) -> None:
     world.inference_key(None)
     answer = await ask(world)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+async def test_while_keys_rotate_a_replica_is_reached_with_the_one_it_holds(world: World) -> None:
+    for current, previous in (("not-yet-held", INFERENCE_KEY), (INFERENCE_KEY, "held-no-more")):
+        world.inference_key(current, previous)
+        answer = await ask(world)
+        assert (answer.status_code, answer.json()["outputs"][0]["data"]) == (200, [8])
+
+
+async def test_a_replica_that_refuses_both_keys_costs_one_try_and_another_is_asked(world: World) -> None:
+    world.inference_key("current", "previous")
+    assert (await ask(world)).json()["code"] == "no-ready-replica"
+    world.inference_key("not-yet-held", INFERENCE_KEY)
+    world.pods(u1=TRITON, u2=DEAD)
+    world.model("u1", "u2", traffic={ADD: 100})
+    assert {(await ask(world)).status_code for _ in range(8)} == {200}
+
+
+async def test_a_replaced_key_is_refused_once_it_is_dropped(world: World) -> None:
+    world.inference_key("held-by-new-pods")
+    assert (await ask(world)).json()["code"] == "no-ready-replica"
 
 
 async def test_a_replica_that_refuses_the_key_is_not_the_callers_fault(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,6 +74,77 @@ def test_a_retained_namespace_stays_and_is_adopted_by_its_tenant_id(plane: Plane
     assert found["metadata"]["annotations"][labels.TENANT_ID] == known
 
 
+def rotation(plane: Plane, name: str) -> list[str | None]:
+    """Return the number that the Secret and the pods of both workloads carry."""
+    secret = plane.read(child("v1", "Secret", name, names.CREDENTIALS)) or {}
+    workloads = (child("apps/v1", "Deployment", name, "triton"), child("apps/v1", "StatefulSet", name, "weaviate"))
+    marked = [secret, *((plane.read(one) or {})["spec"]["template"] for one in workloads)]
+    return [one.get("metadata", {}).get("annotations", {}).get(labels.ROTATION) for one in marked]
+
+
+def keys(plane: Plane, name: str) -> dict[str, str]:
+    data: dict[str, str] = (plane.read(child("v1", "Secret", name, names.CREDENTIALS)) or {})["data"]
+    return data
+
+
+def test_a_rotation_on_demand_keeps_the_old_keys_until_no_pod_holds_them(plane: Plane) -> None:
+    made = make(plane, "rotated")
+    before = keys(plane, "rotated")
+    mark = plane.mark()
+    plane.kube.merge(made, {"metadata": {"annotations": {labels.ROTATE: "now"}}})
+    plane.wait(lambda: rotation(plane, "rotated") == ["1", "1", "1"], "the rotation")
+    during = keys(plane, "rotated")
+    assert {key: during[f"{key}{names.PREVIOUS}"] for key in before} == before
+    assert not {during[key] for key in before} & set(before.values())
+    assert plane.condition(made, "CredentialsReady") == ("True", "RotatingCredentials")
+    # Nothing runs here, so pods never become ready and the old keys stay; a suspended tenant has no pod to wait for.
+    plane.settle()
+    assert keys(plane, "rotated") == during
+    plane.kube.merge(made, {"spec": {"suspend": True}})
+    plane.wait(lambda: keys(plane, "rotated").keys() == before.keys(), "the end of the old keys")
+    plane.settle()
+    assert keys(plane, "rotated") == {key: during[key] for key in before}
+    changes = [one for one in plane.writes(mark, "rotated") if one.resource == "secrets"]
+    assert [(one.verb, one.code) for one in changes] == [("patch", 200), ("patch", 200)]
+    assert [one for one in plane.asked(mark) if one.verb == "get" and not one.is_bookkeeping] == []
+
+
+def test_a_deleted_secret_is_made_anew_and_rolls_the_pods(plane: Plane) -> None:
+    make(plane, "bereft")
+    before = keys(plane, "bereft")
+    assert plane.kube.delete(child("v1", "Secret", "bereft", names.CREDENTIALS)).is_success
+    plane.wait(lambda: rotation(plane, "bereft") == ["1", "1", "1"], "the new keys")
+    assert not set(keys(plane, "bereft").values()) & set(before.values())
+
+
+@pytest.mark.parametrize("value", [None, "Y29ycnVwdA=="], ids=["removed", "changed"])
+def test_a_key_spoilt_by_hand_is_replaced_and_rolls_the_pods(plane: Plane, value: str | None) -> None:
+    name = "removed" if value is None else "changed"
+    make(plane, name)
+    before = keys(plane, name)
+    spoilt = child("v1", "Secret", name, names.CREDENTIALS)
+    assert plane.kube.merge(spoilt, {"data": {names.INFERENCE_KEY: value}}).is_success
+    plane.wait(lambda: rotation(plane, name) == ["1", "1", "1"], "the new key")
+    plane.settle()
+    after = keys(plane, name)
+    assert after[names.INFERENCE_KEY] not in {value, before[names.INFERENCE_KEY]}
+    assert {key: after[key] for key in after if key != names.INFERENCE_KEY} == {
+        key: before[key] for key in before if key != names.INFERENCE_KEY
+    }
+    assert rotation(plane, name) == ["1", "1", "1"]
+
+
+def test_a_label_that_somebody_puts_on_the_secret_rotates_nothing(plane: Plane) -> None:
+    make(plane, "labelled")
+    mark = plane.mark()
+    secret = child("v1", "Secret", "labelled", names.CREDENTIALS)
+    assert plane.kube.merge(secret, {"metadata": {"labels": {"mine": "yes"}}}).is_success
+    plane.settle()
+    assert plane.writes(mark, "labelled") == []
+
+
 def test_no_secret_is_in_the_log_of_any_of_it(plane: Plane, operator: OperatorProcess) -> None:
-    data = (plane.read(child("v1", "Secret", "kept", names.CREDENTIALS)) or {})["data"]
-    assert not any(value in operator.log.read_text() for value in data.values())
+    values = {value for name in ("kept", "rotated", "bereft", "changed") for value in keys(plane, name).values()}
+    text = operator.log.read_text()
+    assert text
+    assert not any(value in text or b64decode(value).decode() in text for value in values)

@@ -53,6 +53,29 @@ async def test_a_refused_key_is_unavailable(pool: Pool) -> None:
             await WeaviateStore(client, "uid").collections()
 
 
+async def test_a_store_older_than_the_rotation_is_reached_with_the_previous_key(
+    pool: Pool, weaviate_server: WeaviateServer
+) -> None:
+    async with pool.client("acme", "not-yet-held", weaviate_server.key) as client:
+        assert await WeaviateStore(client, "uid").collections() == []
+    assert not client.is_connected()
+
+
+async def test_a_store_newer_than_the_rotation_is_reached_with_the_current_key_and_that_client_is_kept(
+    pool: Pool, weaviate_server: WeaviateServer
+) -> None:
+    async with pool.client("acme", weaviate_server.key, "held-no-more") as client:
+        assert await WeaviateStore(client, "uid").collections() == []
+    async with pool.client("acme", weaviate_server.key) as again:
+        assert again is client
+
+
+async def test_a_store_that_knows_neither_key_is_unavailable(pool: Pool) -> None:
+    with pytest.raises(UnavailableError, match="refuses the tenant's key"):
+        async with pool.client("acme", "current", "previous"):
+            pass
+
+
 async def test_a_store_that_does_not_listen_is_unavailable() -> None:
     with socket.socket() as http, socket.socket() as grpc:
         for each in (http, grpc):

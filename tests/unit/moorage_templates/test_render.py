@@ -56,4 +56,4 @@ def test_a_list_becomes_a_list_without_filters() -> None:
 
 def test_an_unknown_folder_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
-        render("nothing", CredentialsContext(data={}))
+        render("nothing", CredentialsContext(data={}, annotations={}))

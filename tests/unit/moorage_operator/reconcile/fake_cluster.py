@@ -12,6 +12,7 @@ from moorage_operator.reconcile import (
     AddFinalizer,
     Apply,
     ApplyStatus,
+    ChangeCredentials,
     Create,
     Delete,
     RemoveFinalizer,
@@ -138,7 +139,8 @@ class FakeCluster:
     def _execute(self, action: Action) -> None:
         match action:
             case Create(manifest):
-                self.add(dict(manifest))
+                made = self.add(dict(manifest))
+                made["metadata"]["managedFields"] = [self._written_by_us(made)]
             case Apply(manifest, version):
                 self._apply(dict(manifest), version, "")
             case ApplyStatus(kind, namespace, name, status, version):
@@ -149,6 +151,8 @@ class FakeCluster:
                 self._delete((kind, namespace, name), uid)
             case RemoveReplicaEntries(_, model, patch):
                 self._patch(self.get("ModelDeployment", model), patch)
+            case ChangeCredentials(_, patch):
+                self._change_secret(self.get("Secret", names.CREDENTIALS), patch)
             case AddFinalizer(name):
                 self.get("Tenant", name)["metadata"] |= {"finalizers": [labels.FINALIZER]} | self._version()
             case RemoveFinalizer(name):
@@ -190,7 +194,8 @@ class FakeCluster:
     def _entry(self, found: dict[str, Any], subresource: str) -> dict[str, Any]:
         entries: list[dict[str, Any]] = found["metadata"].setdefault("managedFields", [])
         for entry in entries:
-            if entry["manager"] == names.FIELD_MANAGER and entry.get("subresource", "") == subresource:
+            is_ours = (entry["manager"], entry["operation"]) == (names.FIELD_MANAGER, "Apply")
+            if is_ours and entry.get("subresource", "") == subresource:
                 return entry
         made: dict[str, Any] = {"manager": names.FIELD_MANAGER, "operation": "Apply", "fieldsV1": {}}
         entries.append(made | ({"subresource": subresource} if subresource else {}))
@@ -221,6 +226,39 @@ class FakeCluster:
                 assert replicas[index]["podUID"] == step["value"]
             else:
                 del replicas[index]
+
+    @staticmethod
+    def _written_by_us(made: dict[str, Any]) -> dict[str, Any]:
+        """Return who wrote a Secret's keys as an API server records it of a POST or a patch."""
+        written: dict[str, Any] = {f"f:{key}": {} for key in made.get("data") or {}}
+        return {"manager": names.FIELD_MANAGER, "operation": "Update", "fieldsV1": {"f:data": written}}
+
+    def _change_secret(self, secret: dict[str, Any], patch: Iterable[Any]) -> None:
+        changed = deepcopy(secret)
+        ours = self._written_by_us({"data": {}})
+        for entry in secret["metadata"].get("managedFields", []):
+            ours["fieldsV1"]["f:data"] |= entry["fieldsV1"].get("f:data", {})
+        for step in patch:
+            path = step["path"].split("/")[1:]
+            name = path[-1].replace("~1", "/")
+            target = changed
+            for part in path[:-1]:
+                target = target[part]
+            match step["op"]:
+                case "test":
+                    if target[name] != step["value"]:
+                        raise ConflictError(step["path"])
+                case "remove":
+                    del target[name]
+                case "copy":
+                    target[name] = target[step["from"].split("/")[-1]]
+                case _:
+                    target[name] = step["value"]
+            if path[0] == "data" and step["op"] in {"add", "copy"} and len(path) > 1:
+                ours["fieldsV1"]["f:data"][f"f:{name}"] = {}
+        changed["metadata"]["managedFields"] = [ours]
+        secret |= changed
+        secret["metadata"] |= self._version()
 
     def _endpoint_slices(self) -> tuple[dict[str, Any], ...]:
         endpoints = [

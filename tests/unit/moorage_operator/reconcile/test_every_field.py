@@ -13,6 +13,7 @@ from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
 ELSEWHERE = {
     "displayName",
+    "credentials.rotationPeriod",
     "deletionPolicy",
     "deletionProtection",
     "inference.pythonBackend",

@@ -80,7 +80,7 @@ def test_a_canary_gets_its_share_once_every_ready_pod_holds_it() -> None:
 def test_a_canary_stays_a_canary_however_long_it_takes() -> None:
     cluster, first, second = canary()
     assert pass_once(cluster, later(86400)) == ()
-    assert requeue_after(cluster.world(), later(86400)) is None
+    assert (requeue_after(cluster.world(), later(86400)) or 0) > 79 * 86400  # the age of the credentials
     assert intents(cluster) == {first: labels.WANTED, second: labels.WANTED}
 
 

@@ -218,7 +218,6 @@ def test_credentials_are_made_once_and_never_applied() -> None:
     assert data == dict.fromkeys(
         (names.INFERENCE_KEY, names.MANAGEMENT_KEY, names.WEAVIATE_KEY), b64encode(b"key").decode()
     )
-    cluster.edit("Secret", names.CREDENTIALS, ("data", names.WEAVIATE_KEY), "cm90YXRlZA==")
     assert pass_once(cluster) == ()
 
 
@@ -239,14 +238,14 @@ def test_no_credential_shows_in_the_text_of_an_action() -> None:
     assert b64encode(b"hush").decode() not in " ".join(keys(actions))
 
 
-def test_credentials_that_lack_a_key_need_a_person() -> None:
+def test_credentials_that_lack_a_key_and_cannot_be_mended_say_which() -> None:
     cluster = steady()
     cluster.edit("Secret", names.CREDENTIALS, ("data", names.WEAVIATE_KEY), "")
-    pass_once(cluster)
+    pass_once(cluster, failure="secrets refused")
     found = status(cluster, "Tenant", "acme")
-    assert condition(found)["reason"] == "CredentialsMissing"
-    assert condition(found, "Stalled")["status"] == "True"
-    assert names.WEAVIATE_KEY in condition(found)["message"]
+    assert condition(found)["reason"] == "WriteFailed"
+    assert condition(found, "CredentialsReady")["reason"] == "CredentialsMissing"
+    assert names.WEAVIATE_KEY in condition(found, "CredentialsReady")["message"]
 
 
 def test_a_failed_write_is_told_in_the_status_alone() -> None:

@@ -9,6 +9,7 @@ from moorage_operator.reconcile import (
     AddFinalizer,
     Apply,
     ApplyStatus,
+    ChangeCredentials,
     Create,
     Delete,
     RemoveFinalizer,
@@ -167,6 +168,20 @@ async def test_a_failed_test_of_a_json_patch_is_a_lost_race(it: Execution) -> No
         )
     assert it.last.path.endswith("/namespaces/tenant-acme/modeldeployments/m/status")
     assert it.last.content_type == "application/json-patch+json"
+
+
+async def test_credentials_are_changed_by_a_patch_of_which_no_value_stays_here(it: Execution) -> None:
+    answer = manifest(names.CREDENTIALS, 9, kind="Secret", data={names.WEAVIATE_KEY: "bmV3"})
+    await it.run(ChangeCredentials("tenant-acme", ({"op": "test", "path": "/x", "value": "y"},)), answers=[answer])
+    assert (it.last.method, it.last.path) == ("PATCH", f"/api/v1/namespaces/tenant-acme/secrets/{names.CREDENTIALS}")
+    assert it.last.content_type == "application/json-patch+json"
+    assert it.store.world("acme").children["Secret", names.CREDENTIALS]["data"] == {names.WEAVIATE_KEY: "set"}
+    assert it.written("Secret", "ChangeCredentials", "ok") == 1
+
+
+async def test_credentials_that_changed_meanwhile_are_read_again(it: Execution) -> None:
+    with pytest.raises(StaleError):
+        await it.run(ChangeCredentials("tenant-acme", ()), answers=[apierrors.InvalidError("test", 422)])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ A client costs an HTTP and a gRPC channel, and connecting costs requests; a thou
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ from weaviate import WeaviateAsyncClient, use_async_with_custom
 from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 
 from moorage_api.vectors.backends.weaviate.refusals import translated
+from moorage_api.vectors.errors import KeyRefusedError
 from moorage_crds import names
 
 CAPACITY: Final = 128
@@ -61,9 +62,13 @@ class Pool:
         self._pooled: OrderedDict[str, _Pooled] = OrderedDict()
 
     @asynccontextmanager
-    async def client(self, tenant: str, key: str) -> AsyncIterator[WeaviateAsyncClient]:
-        """Lend the tenant's client; a changed key gets a new one. Raises UnavailableError."""
-        pooled = await self._take(tenant, key)
+    async def client(self, tenant: str, key: str, *previous: str) -> AsyncIterator[WeaviateAsyncClient]:
+        """Lend the tenant's client; a changed key gets a new one. Raises UnavailableError.
+
+        ``previous`` keys are tried where the current one is refused: the pod may be older than the last rotation. Such
+        a client is not kept, as that pod is about to be replaced.
+        """
+        pooled = await self._take(tenant, key, previous)
         try:
             yield pooled.client
         finally:
@@ -74,15 +79,26 @@ class Pool:
         """Close every client."""
         await self._close([self._retire(tenant) for tenant in tuple(self._pooled)])
 
-    async def _take(self, tenant: str, key: str) -> _Pooled:
+    async def _take(self, tenant: str, key: str, previous: Sequence[str]) -> _Pooled:
         pooled = self._pooled.get(tenant)
         if pooled is not None and pooled.key == key:
             self._pooled.move_to_end(tenant)
             pooled.users += 1
             return pooled
-        pooled = _Pooled(await _connected(self._address(tenant), key), key, users=1)
-        await self._close(self._put(tenant, pooled))
+        pooled = await self._connect(tenant, (key, *previous))
+        if pooled.key == key:
+            await self._close(self._put(tenant, pooled))
+        else:
+            pooled.retired = True
         return pooled
+
+    async def _connect(self, tenant: str, keys: Sequence[str]) -> _Pooled:
+        """Return a client with the first key that the store takes."""
+        address = self._address(tenant)
+        for key in keys[:-1]:
+            with suppress(KeyRefusedError):
+                return _Pooled(await _connected(address, key), key, users=1)
+        return _Pooled(await _connected(address, keys[-1]), keys[-1], users=1)
 
     def _put(self, tenant: str, pooled: _Pooled) -> list[_Pooled]:
         """Keep a client and return the ones that had to go for it; nothing is awaited between."""

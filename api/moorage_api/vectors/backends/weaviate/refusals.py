@@ -13,7 +13,7 @@ import grpc
 import httpx
 from weaviate import exceptions as weaviate
 
-from moorage_api.vectors.errors import StoreFailedError, StoreTimeoutError
+from moorage_api.vectors.errors import KeyRefusedError, StoreFailedError, StoreTimeoutError
 from moorage_crds.errors import ConflictError, MoorageError, NotFoundError, UnavailableError
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def _of_status(error: weaviate.UnexpectedStatusCodeError) -> MoorageError:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return NotFoundError("There is no such collection.")
     if error.status_code in _REFUSED:
-        return UnavailableError("The vector store refuses the tenant's key.")
+        return KeyRefusedError("The vector store refuses the tenant's key.")
     if _EXISTS in str(error):
         return ConflictError("There is such a collection already.")
     _log.warning("the vector store failed: status %s", error.status_code)
