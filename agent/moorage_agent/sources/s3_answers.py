@@ -22,6 +22,8 @@ _DENIED: Final = frozenset(
 )
 _DENIED_STATUS: Final = frozenset({401, 403})
 _MISSING_STATUS: Final = frozenset({404, 410})
+_MAX_KEYS: Final = 1000
+"""The protocol's own bound; a page is in memory as a whole."""
 _ELSEWHERE: Final = frozenset({301, 302, 307, 308})
 
 
@@ -92,7 +94,7 @@ class _Reader:
         said = "".join(self.text)
         match self.path:
             case ["ListBucketResult", "Contents", "Key"]:
-                self.keys.append(said)
+                self._add(said)
             case ["ListBucketResult", "NextContinuationToken"]:
                 self.token = said
             case ["ListBucketResult", "IsTruncated"]:
@@ -101,3 +103,8 @@ class _Reader:
                 pass
         self.path.pop()
         self.text.clear()
+
+    def _add(self, key: str) -> None:
+        if len(self.keys) == _MAX_KEYS:
+            raise SourceInvalidError(f"a page of a listing names more than {_MAX_KEYS} objects")
+        self.keys.append(key)

@@ -22,7 +22,7 @@ from moorage_crds import labels
 from moorage_crds.errors import MoorageError
 from moorage_crds.modeldeployment import ObjectStore, Source
 from moorage_crds.schema import SecretReference
-from tests.integration.agent.stack import adding, digest, model
+from tests.integration.agent.stack import adding, digest, inline, model
 from tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, S3Server, s3_server
 from tests.unit.moorage_agent.build import secret
 from tests.unit.moorage_agent.fakekube import until
@@ -172,6 +172,25 @@ def packed(mode: str) -> bytes:
         info.size = len(CODE)
         tar.addfile(info, io.BytesIO(CODE))
     return out.getvalue()
+
+
+async def test_a_full_store_costs_nothing_that_serves(stack: Stack) -> None:
+    big = bytes(200_000)
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=big)
+
+    url = await stack.downloads("/big.py", handler)
+    stack.triton.start()
+    stack.start_agent(MOORAGE_STORE_LIMIT="100k")
+    name = await stack.want(inline("add", {"1/model.py": CODE.decode()}))
+    await stack.until_said(name, "Loaded")
+    async with stack.traffic(name) as traffic:
+        other = await stack.want(model("big", {"uri": url, "sha256": digest(big)}))
+        await stack.until_said(other, "FetchFailed")
+    assert stack.entry(other)["reason"] == "StorageFull"
+    assert set(traffic.answers) == {200}
+    assert list((stack.store / "staging").iterdir()) == []
 
 
 async def test_an_archive_behind_a_password_is_served_and_a_wrong_one_shows_within_seconds(stack: Stack) -> None:
