@@ -24,7 +24,9 @@ _DENIED_STATUS: Final = frozenset({401, 403})
 _MISSING_STATUS: Final = frozenset({404, 410})
 _MAX_KEYS: Final = 1000
 """The protocol's own bound; a page is in memory as a whole."""
-_ELSEWHERE: Final = frozenset({301, 302, 307, 308})
+_ELSEWHERE: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+"""Said where a request is signed for another region than the bucket's."""
+_ELSEWHERE_STATUS: Final = frozenset({301, 302, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def error_of(host: str, status: int, body: bytes) -> FetchError:
         return DeniedError(said)
     if status in _MISSING_STATUS:
         return SourceMissingError(said)
-    if status in _ELSEWHERE:
+    if status in _ELSEWHERE_STATUS or code in _ELSEWHERE:
         return FetchError(f"{said}: the bucket is elsewhere, see spec.source.s3")
     return FetchError(said)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from moorage_agent.errors import DeniedError, SourceMissingError
+from moorage_agent.errors import DeniedError, FetchError, SourceMissingError
 from moorage_agent.sources.addresses import AddressRules
 from moorage_agent.sources.budget import Budget
 from moorage_agent.sources.credentials import Keyring
@@ -102,6 +102,7 @@ async def test_a_folder_of_more_than_one_page_is_whole(fetch: Fetch) -> None:
 
 REFUSED: dict[str, tuple[str, str, str, type[MoorageError], str]] = {
     "a wrong key": ("s3://models/a", "wrong", REGION, DeniedError, "SignatureDoesNotMatch"),
+    "another region": ("s3://models/a", SECRET_KEY, "eu-west-1", FetchError, "the bucket is elsewhere"),
     "no such object": ("s3://models/none.zip", SECRET_KEY, REGION, SourceMissingError, "NoSuchKey"),
     "no such folder": ("s3://models/none", SECRET_KEY, REGION, SourceMissingError, "nothing below"),
     "no such bucket": ("s3://none/net", SECRET_KEY, REGION, SourceMissingError, "NoSuchBucket"),
