@@ -91,7 +91,7 @@ def _tools(where: layout.ClusterLayout, options: argparse.Namespace) -> int:
     wanted = [one for one in tools.families if one.name in options.family or not options.family]
     where.cache.mkdir(parents=True, exist_ok=True)
     for family in wanted:
-        if family not in tools.missing():
+        if tools.is_built(family):
             progress.skip(f"build {family.name}", "built before")
             continue
         with progress.step(f"build {family.name}", family.seconds):

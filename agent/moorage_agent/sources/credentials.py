@@ -118,7 +118,9 @@ def parse(manifest: Mapping[str, Any]) -> Credentials:
     if (metadata.get("labels") or {}).get(labels.SOURCE_CREDENTIALS) != "true":
         raise SecretNotUsableError(f"Secret {name} lacks the label {labels.SOURCE_CREDENTIALS}=true")
     if manifest.get("type", "Opaque") not in _TYPES:
-        raise SecretNotUsableError(f"Secret {name} is of type {manifest['type']}; expected {' or '.join(_TYPES)}")
+        raise SecretNotUsableError(
+            f"Secret {name} is of type {manifest['type']}; expected {' or '.join(sorted(_TYPES))}"
+        )
     hosts = _hosts((metadata.get("annotations") or {}).get(labels.HOSTS, ""))
     return Credentials(name, frozenset(hosts), _values(name, manifest.get("data") or {}))
 

@@ -22,7 +22,11 @@ _DENIED: Final = frozenset(
 )
 _DENIED_STATUS: Final = frozenset({401, 403})
 _MISSING_STATUS: Final = frozenset({404, 410})
-_ELSEWHERE: Final = frozenset({301, 302, 307, 308})
+_MAX_KEYS: Final = 1000
+"""The protocol's own bound; a page is in memory as a whole."""
+_ELSEWHERE: Final = frozenset({"AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
+"""Said where a request is signed for another region than the bucket's."""
+_ELSEWHERE_STATUS: Final = frozenset({301, 302, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def error_of(host: str, status: int, body: bytes) -> FetchError:
         return DeniedError(said)
     if status in _MISSING_STATUS:
         return SourceMissingError(said)
-    if status in _ELSEWHERE:
+    if status in _ELSEWHERE_STATUS or code in _ELSEWHERE:
         return FetchError(f"{said}: the bucket is elsewhere, see spec.source.s3")
     return FetchError(said)
 
@@ -92,7 +96,7 @@ class _Reader:
         said = "".join(self.text)
         match self.path:
             case ["ListBucketResult", "Contents", "Key"]:
-                self.keys.append(said)
+                self._add(said)
             case ["ListBucketResult", "NextContinuationToken"]:
                 self.token = said
             case ["ListBucketResult", "IsTruncated"]:
@@ -101,3 +105,8 @@ class _Reader:
                 pass
         self.path.pop()
         self.text.clear()
+
+    def _add(self, key: str) -> None:
+        if len(self.keys) == _MAX_KEYS:
+            raise SourceInvalidError(f"a page of a listing names more than {_MAX_KEYS} objects")
+        self.keys.append(key)

@@ -181,12 +181,20 @@ class Stack:
 
     # What is wanted.
 
-    async def want(self, data: dict[str, Any], intent: str | None = labels.WANTED, *, promoted: bool = False) -> str:
+    async def want(
+        self,
+        data: dict[str, Any],
+        intent: str | None = labels.WANTED,
+        *,
+        promoted: bool = False,
+        annotations: Mapping[str, str] | None = None,
+    ) -> str:
         """Create or change a ControllerRevision as the operator would; return its Triton name."""
         self.version += 1
         manifest = controller_revision(data["model"], data, intent=intent, version=str(self.version))
         if promoted:
             manifest["metadata"]["annotations"][labels.PROMOTED_AT] = "2026-01-01T00:00:00Z"
+        manifest["metadata"]["annotations"] |= annotations or {}
         name = manifest["metadata"]["name"]
         known = [each for each in self.kube.items if each["metadata"]["name"] == name]
         self.kube.items = [each for each in self.kube.items if each not in known] + [manifest]
@@ -196,11 +204,16 @@ class Stack:
 
     def said(self, name: str) -> tuple[str, str]:
         """Return state and message that were reported last of a Triton name."""
+        found = self.entry(name)
+        return found.get("state", ""), found.get("message", "")
+
+    def entry(self, name: str) -> dict[str, Any]:
+        """Return all that was reported last of a Triton name."""
         model, _, revision = name.rpartition("--")
         bodies = [body for of, _, body in self.kube.patches if of == model]
         entries = [entry for body in bodies[-1:] for entry in body["status"].get("replicas", [])]
         found = [each for entry in entries for each in entry["revisions"] if each["name"] == revision]
-        return (found[0]["state"], found[0].get("message", "")) if found else ("", "")
+        return found[0] if found else {}
 
     async def until_said(self, name: str, state: str) -> str:
         """Wait until a state is reported; return its message."""

@@ -77,6 +77,51 @@ def test_a_model_without_a_tenant_waits_and_nothing_is_made_for_it(plane: Plane)
     assert [(one.resource, one.subresource) for one in plane.writes(mark, "orphan")] == [("modeldeployments", "status")]
 
 
+def test_an_api_server_takes_the_mounts_of_claims_and_needs_no_second_write(plane: Plane) -> None:
+    made = plane.apply(tenant("claiming", inference={"modelClaims": ["weights", "models.v2"]}))
+    triton = child("apps/v1", "Deployment", "claiming", "triton")
+    plane.wait(lambda: plane.read(triton), "Triton")
+    plane.settle()
+    mark = plane.mark()
+    plane.kube.merge(made, {"metadata": {"annotations": {"touched": "yes"}}})
+    plane.settle()
+    assert plane.writes(mark, "claiming") == []
+    plane.kube.merge(made, {"spec": {"inference": {"modelClaims": []}}})
+
+    def volumes() -> set[str]:
+        found = plane.read(triton)
+        assert found
+        return {volume["name"] for volume in found["spec"]["template"]["spec"]["volumes"]}
+
+    plane.wait(lambda: volumes() == {"models", "shm", "tmp", "token"}, "the end of the mounts")
+
+
+def test_a_folders_first_digest_is_put_on_record_once(plane: Plane) -> None:
+    plane.apply(tenant("folders", network={"egress": {"cidrs": ["198.51.100.0/24"]}}))
+    plane.wait(lambda: plane.read(child("apps/v1", "StatefulSet", "folders", "weaviate")), "the tenant")
+    made = model("folders", "m")
+    made["spec"]["source"] = {"uri": "s3://models/m", "s3": {"endpoint": "https://198.51.100.7:9000"}}
+    plane.apply(made)
+    plane.wait(lambda: revisions(plane, "folders"), "the revision")
+    (found,) = revisions(plane, "folders")
+
+    def annotations() -> dict[str, str]:
+        revision = plane.read(child("apps/v1", "ControllerRevision", "folders", f"m-{found}"))
+        assert revision
+        told: dict[str, str] = revision["metadata"]["annotations"]
+        return told
+
+    assert annotations() == {labels.INTENT: labels.WANTED, labels.EGRESS_CIDRS: "198.51.100.0/24"}
+    report(plane, "folders", "m", name=found, state="Loading", sourceDigest="a" * 64)
+    plane.wait(lambda: annotations().get(labels.SOURCE_DIGEST) == "a" * 64, "the record", seconds=5)
+    plane.settle()
+    mark = plane.mark()
+    report(plane, "folders", "m", name=found, state="Loading", sourceDigest="b" * 64)
+    plane.settle()
+    assert annotations()[labels.SOURCE_DIGEST] == "a" * 64
+    assert [one.resource for one in plane.writes(mark, "folders")] == []
+
+
 def test_agents_get_and_lose_the_right_to_a_sources_secret(plane: Plane) -> None:
     plane.apply(tenant("secretive"))
     plane.wait(lambda: plane.read(child("apps/v1", "StatefulSet", "secretive", "weaviate")), "the tenant")

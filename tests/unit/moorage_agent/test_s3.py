@@ -240,6 +240,10 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "a document type": (entity, "document type"),
     "a key that was not asked for": (lambda text: text.replace("net/1", "other/1"), "not asked for"),
     "no next page": (lambda text: text.replace("false", "true"), "without its end"),
+    "more than a page": (
+        lambda text: text.replace("<IsTr", "<Contents><Key>x</Key></Contents>" * 1000 + "<IsTr"),
+        "1000",
+    ),
     "more than 8 MiB": (lambda text: text.replace("<Contents>", " " * (9 << 20) + "<Contents>"), "8 MiB"),
 }
 
