@@ -56,6 +56,15 @@ REASONS: Final = {
     "LoadFailed": "Triton refused the model; the message is Triton's own.",
     "Replacing": "The old revision is being unloaded before the new one is loaded; requests fail meanwhile.",
     "CanaryServing": "Every ready replica holds the revision; it has its share of the traffic until it is promoted.",
+    "ModelFilesInvalid": "The source's files are no model that Triton may be given.",
+    "ConfigInvalid": "The source's config.pbtxt, spec.config.raw or what both make with the spec is no configuration.",
+    "BackendUnknown": "The Triton image lacks the backend.",
+    "CodeFailed": "The model's own code raised an error while it was loaded.",
+    "ShapeMismatch": "Configuration and model disagree about a tensor's name, type or shape.",
+    "WarmupFailed": "The model did not answer a warm-up request as its configuration says.",
+    "LoadTimedOut": "Triton did not finish loading the model in time.",
+    "TritonEnded": "Triton ended while it was loading the model; others serve on without it.",
+    "DependencyMissing": "A model that this one is built on does not exist or is not loaded.",
     "Loaded": "Every ready replica serves the revision.",
 }
 """Reason -> sentence of documentation. ``Reason`` strings in conditions come from here alone."""

@@ -196,11 +196,18 @@ class Stack:
 
     def said(self, name: str) -> tuple[str, str]:
         """Return state and message that were reported last of a Triton name."""
+        entry = self._entry(name)
+        return entry.get("state", ""), entry.get("message", "")
+
+    def reason(self, name: str) -> str:
+        """Return the reason that was reported last of a Triton name."""
+        return str(self._entry(name).get("reason", ""))
+
+    def _entry(self, name: str) -> dict[str, Any]:
         model, _, revision = name.rpartition("--")
         bodies = [body for of, _, body in self.kube.patches if of == model]
         entries = [entry for body in bodies[-1:] for entry in body["status"].get("replicas", [])]
-        found = [each for entry in entries for each in entry["revisions"] if each["name"] == revision]
-        return (found[0]["state"], found[0].get("message", "")) if found else ("", "")
+        return next((each for entry in entries for each in entry["revisions"] if each["name"] == revision), {})
 
     async def until_said(self, name: str, state: str) -> str:
         """Wait until a state is reported; return its message."""
