@@ -8,12 +8,13 @@ value can escape its field.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import text_format  # type: ignore[import-untyped] # protobuf ships no types
 
-from moorage_agent import config_spec
-from moorage_agent.errors import ModelFilesError
+from moorage_agent import config_spec, warmup
+from moorage_agent.errors import ConfigError
 from moorage_agent.protobufs import model_config_pb2
 
 if TYPE_CHECKING:
@@ -33,10 +34,20 @@ _PARAMETERS = "parameters"
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def written(revision: Revision, backend: str, config: Config, own: str | None = None) -> str:
-    """Return the configuration with name, backend and stamp set; raises ModelFilesError.
+@dataclass(frozen=True)
+class Written:
+    """What is written into the model's folder."""
 
-    ``own`` is the source's. What nobody says, Triton completes from the model.
+    text: str
+    """The ``config.pbtxt``."""
+    warmup: str
+    """Warm-up requests for ``warmup.requests``, empty when there are none."""
+
+
+def written(revision: Revision, backend: str, config: Config, own: str | None = None) -> Written:
+    """Return the configuration with name, backend and stamp set; raises ConfigError.
+
+    ``own`` is the source's. What nobody says, Triton completes from the model. Warm-ups are kept from Triton.
     """
     message = model_config_pb2.ModelConfig()
     for name, text in (("config.pbtxt", own), ("spec.config.raw", config.raw)):
@@ -46,14 +57,16 @@ def written(revision: Revision, backend: str, config: Config, own: str | None = 
     _check_backend(message, backend)
     _check_batching(message)
     _check_steps(message)
-    return _stamped(message, revision, backend)
+    samples = warmup.kept(message)
+    message.ClearField("model_warmup")
+    return Written(_stamped(message, revision, backend), samples)
 
 
 def _parsed(text: str, name: str) -> Any:
     try:
         return text_format.Parse(text, model_config_pb2.ModelConfig())
     except text_format.ParseError as error:
-        raise ModelFilesError(f"{name}: {error}") from error
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def _overlay(base: Any, top: Any) -> None:
@@ -79,13 +92,13 @@ def _stamped(message: Any, revision: Revision, backend: str) -> str:
 
 def _check_backend(message: Any, backend: str) -> None:
     if message.backend not in ("", backend):
-        raise ModelFilesError(f"config.pbtxt names backend {message.backend!r}; the spec names {backend!r}")
+        raise ConfigError(f"config.pbtxt names backend {message.backend!r}; the spec names {backend!r}")
     if message.platform and message.platform != backend and not message.platform.startswith(f"{backend}_"):
-        raise ModelFilesError(f"config.pbtxt names platform {message.platform!r}; the spec names {backend!r}")
+        raise ConfigError(f"config.pbtxt names platform {message.platform!r}; the spec names {backend!r}")
     if backend == PYTHON:
         return
     if message.runtime or message.model_operations.op_library_filename or message.model_repository_agents.agents:
-        raise ModelFilesError("config.pbtxt brings libraries of its own, which only backend python may")
+        raise ConfigError("config.pbtxt brings libraries of its own, which only backend python may")
 
 
 def _check_batching(message: Any) -> None:
@@ -93,11 +106,11 @@ def _check_batching(message: Any) -> None:
     sizes = (message.dynamic_batching.preferred_batch_size, message.sequence_batching.oldest.preferred_batch_size)
     preferred = max((size for each in sizes for size in each), default=0)
     if preferred > message.max_batch_size:
-        raise ModelFilesError(f"preferred batch size {preferred} exceeds the maximum, {message.max_batch_size}")
+        raise ConfigError(f"preferred batch size {preferred} exceeds the maximum, {message.max_batch_size}")
 
 
 def _check_steps(message: Any) -> None:
     """Refuse an ensemble whose step is a path: Triton would read it outside of the repository."""
     for step in message.ensemble_scheduling.step:
         if not _PLAIN.fullmatch(step.model_name):
-            raise ModelFilesError(f"config.pbtxt: ensemble step {step.model_name!r} is not a model's name")
+            raise ConfigError(f"config.pbtxt: ensemble step {step.model_name!r} is not a model's name")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SequenceBatching,
         SequenceControl,
         Tensor,
+        Warmup,
     )
 
 _CORRELATION = "CONTROL_SEQUENCE_CORRID"
@@ -41,6 +42,8 @@ def message(config: Config) -> Any:
         made.model_transaction_policy.decoupled = True
     for key, value in config.parameters.items():
         made.parameters[key].string_value = value
+    for sample in config.warmup:
+        _set_warmup(made.model_warmup.add(name=sample.name, batch_size=sample.batch_size, count=sample.count), sample)
     return made
 
 
@@ -94,3 +97,16 @@ def _set_control(field: Any, control: SequenceControl) -> None:
         field.data_type = _type(control.data_type)
     else:
         getattr(field, _FALSE_TRUE[control.data_type]).extend([0, 1])
+
+
+def _set_warmup(field: Any, sample: Warmup) -> None:
+    for each in sample.inputs:
+        said = field.inputs[each.name]
+        said.data_type = _type(each.data_type)
+        said.dims.extend(each.dims)
+        if each.file:
+            said.input_data_file = each.file
+        elif each.data == "Random":
+            said.random_data = True
+        else:
+            said.zero_data = True

@@ -48,12 +48,18 @@ class Step(StrEnum):
     """Move it into the repository."""
     WITHDRAW = "withdraw"
     """Move it out of the repository."""
+    WARM = "warm"
+    """Let it answer its warm-up requests."""
     LOAD = "load"
     """Place it, let Triton load it and read the stamp back."""
     UNLOAD = "unload"
     """Let Triton unload it."""
     DELETE = "delete"
     """Remove its files."""
+
+
+_RISKY = (Step.LOAD, Step.WARM)
+"""Steps that run what the model brings, and may end Triton."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,8 @@ class Memory:
     """When a draining revision was first seen so, in monotonic seconds."""
     proven: frozenset[str] = frozenset()
     """Revisions that this process has seen ready with their own stamp."""
+    warmed: frozenset[str] = frozenset()
+    """Revisions that have answered their warm-up requests since Triton started."""
     busy: Mapping[str, Step] = field(default_factory=dict)
     """Steps under way."""
     silent_since: float = float("-inf")
@@ -104,6 +112,15 @@ def is_serving(revision: Revision, seen: Seen) -> bool:
     return model is not None and model.state == triton.READY and model.stamp == revision.hash
 
 
+def is_answering(revision: Revision, seen: Seen, memory: Memory) -> bool:
+    """Tell whether a revision may take traffic: Triton serves it, and what warm-up it has is over."""
+    return is_serving(revision, seen) and not _is_cold(revision.triton_name, seen, memory)
+
+
+def _is_cold(name: str, seen: Seen, memory: Memory) -> bool:
+    return name in seen.disk.warming and name not in memory.warmed
+
+
 def failure_of(revision: Revision, memory: Memory) -> Failure | None:
     """Return the failure that still counts: one of this very version of the ControllerRevision."""
     failure = memory.failures.get(revision.triton_name)
@@ -121,7 +138,7 @@ def _step(name: str, revision: Revision | None, seen: Seen, memory: Memory, now:
         return None if waiting else Step.FETCH
     if seen.triton is None:
         return _without_triton(name, revision, seen, memory, failure)
-    return _with_triton(name, revision, seen, waiting=waiting)
+    return _with_triton(name, revision, seen, memory, waiting=waiting)
 
 
 def _remove(name: str, seen: Seen, *, is_starting: bool) -> Step | None:
@@ -143,15 +160,13 @@ def _without_triton(name: str, revision: Revision, seen: Seen, memory: Memory, f
     return Step.PLACE if trusted else None
 
 
-def _with_triton(name: str, revision: Revision, seen: Seen, *, waiting: bool) -> Step | None:
+def _with_triton(name: str, revision: Revision, seen: Seen, memory: Memory, *, waiting: bool) -> Step | None:
     model = (seen.triton or {}).get(name)
     state = model.state if model else ""
     if state == triton.UNLOADING or (state == triton.LOADING and not waiting):
         return None
     if model and state == triton.READY:
-        if model.stamp not in (None, revision.hash):
-            return None if waiting else Step.UNLOAD
-        return None if name in seen.disk.placed else Step.PLACE
+        return _with_ready(name, revision, model, seen, is_cold=_is_cold(name, seen, memory), waiting=waiting)
     if waiting:
         return Step.WITHDRAW if name in seen.disk.placed else None
     return Step.LOAD if _is_recorded(revision, seen) else None
@@ -168,11 +183,23 @@ def _is_recorded(revision: Revision, seen: Seen) -> bool:
     return revision.digest is not None or revision.triton_name not in seen.disk.digests
 
 
+def _with_ready(
+    name: str, revision: Revision, model: TritonModel, seen: Seen, *, is_cold: bool, waiting: bool
+) -> Step | None:
+    if model.stamp not in (None, revision.hash):
+        return None if waiting else Step.UNLOAD
+    if name not in seen.disk.placed:
+        return Step.PLACE
+    if model.stamp is None or not is_cold:
+        return None
+    return Step.UNLOAD if waiting else Step.WARM
+
+
 def _suspects_alone(steps: dict[str, Step], memory: Memory) -> dict[str, Step]:
     """Let a revision that may have ended Triton load with no other, so that the next end is its own."""
     suspects = {name for name, failure in memory.failures.items() if failure.crashes}
-    loading = {name for name, step in memory.busy.items() if step is Step.LOAD}
-    loads = [name for name, step in steps.items() if step is Step.LOAD]
+    loading = {name for name, step in memory.busy.items() if step in _RISKY}
+    loads = [name for name, step in steps.items() if step in _RISKY]
     others = [name for name in loads if name not in suspects]
     if loading & suspects:
         allowed: list[str] = []
@@ -180,7 +207,7 @@ def _suspects_alone(steps: dict[str, Step], memory: Memory) -> dict[str, Step]:
         allowed = others
     else:
         allowed = loads[:1]
-    return {name: step for name, step in steps.items() if step is not Step.LOAD or name in allowed}
+    return {name: step for name, step in steps.items() if step not in _RISKY or name in allowed}
 
 
 State = Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "Unloading"]
@@ -199,7 +226,7 @@ def _state(revision: Revision, seen: Seen, memory: Memory, now: float) -> Replic
         model = (seen.triton or {}).get(name)
         held = model is not None and model.state in (triton.READY, triton.UNLOADING)
         return _report(revision, "Unloading") if held else None
-    if is_serving(revision, seen):
+    if is_answering(revision, seen, memory):
         return _report(revision, "Loaded")
     if revision.intent == labels.DRAINING:
         return None

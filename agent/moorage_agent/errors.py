@@ -89,6 +89,23 @@ class ModelFilesError(InvalidInputError):
     """The fetched files are no model that Triton may be given."""
 
     code = "model-files"
+    reason: ClassVar[str] = "ModelFilesInvalid"
+    """What status calls it, one of ``moorage_crds.conditions.REASONS``."""
+
+
+class ConfigError(ModelFilesError):
+    """A part of the model's configuration is no configuration that Triton may be given."""
+
+    code = "config-invalid"
+    reason = "ConfigInvalid"
+
+
+class WarmupError(MoorageError):
+    """The model did not answer a warm-up request as its configuration says."""
+
+    code = "warmup-failed"
+    reason: ClassVar[str] = "WarmupFailed"
+    """What status calls it, one of ``moorage_crds.conditions.REASONS``."""
 
 
 class TritonRefusedError(MoorageError):

@@ -10,7 +10,16 @@ import errno
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from moorage_agent.errors import FetchError, NoRoomError, SourceInvalidError
+from moorage_agent import refusals
+from moorage_agent.errors import (
+    FetchError,
+    ModelFilesError,
+    NoRoomError,
+    SourceInvalidError,
+    TritonLostError,
+    TritonRefusedError,
+    WarmupError,
+)
 from moorage_crds.errors import UnsafePathError
 
 FailureState = Literal["FetchFailed", "LoadFailed"]
@@ -48,11 +57,15 @@ class Failure:
 
 
 def reason_of(error: Exception) -> str | None:
-    """Return the more exact reason of a failed fetch, None where ``FetchFailed`` says it all."""
-    if isinstance(error, FetchError):
+    """Return the more exact reason of a failure, None where its state says it all."""
+    if isinstance(error, FetchError | ModelFilesError | WarmupError):
         return None if error.reason == FETCH_FAILED else error.reason
     if isinstance(error, UnsafePathError):
         return SourceInvalidError.reason
+    if isinstance(error, TritonLostError):
+        return "TritonEnded"
+    if isinstance(error, TritonRefusedError):
+        return refusals.reason_of(str(error))
     is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return NoRoomError.reason if is_full else None
 

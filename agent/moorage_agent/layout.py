@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moorage_agent import warmup
 from moorage_agent.config_pbtxt import PYTHON
 from moorage_agent.errors import ModelFilesError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "config.pbtxt"
+_BESIDE_VERSIONS = (CONFIG, warmup.FOLDER)
 
 _EXTENSIONS = {
     "python": "py",
@@ -50,7 +52,7 @@ def _hoist(folder: Path) -> None:
 
 def _make_version(folder: Path, backend: str) -> None:
     """Make everything but the configuration version 1; a single file gets the name that the backend expects."""
-    entries = [path for path in folder.iterdir() if path.name != CONFIG]
+    entries = [path for path in folder.iterdir() if path.name not in _BESIDE_VERSIONS]
     if not entries and backend != "ensemble":
         raise ModelFilesError("the source holds no model file")
     version = folder / "1"

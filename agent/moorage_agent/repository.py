@@ -14,12 +14,16 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from moorage_agent import warmup
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 DIGEST = ".source-digest"
 """File of a revision's folder that holds its manifest digest; there only if its source is a folder."""
+WARMUP = ".warmup.pbtxt"
+"""File in a revision's folder: the warm-up requests that the agent sends."""
 
 _PARTIAL = ".partial"
 _HEADROOM = 0.95
@@ -36,6 +40,8 @@ class OnDisk:
     """In the repository."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """Manifest digests of those whose source is a folder."""
+    warming: frozenset[str] = frozenset()
+    """In the repository, with warm-up requests."""
 
 
 class Repository:
@@ -59,7 +65,15 @@ class Repository:
         staged = [path for path in self._staging.iterdir() if _PARTIAL not in path.name]
         placed = list(self._repository.iterdir())
         digests = {path.name: said for path in (*staged, *placed) if (said := _digest_in(path))}
-        return OnDisk(frozenset(path.name for path in staged), frozenset(path.name for path in placed), digests)
+        warming = frozenset(path.name for path in placed if (path / WARMUP).exists())
+        return OnDisk(
+            frozenset(path.name for path in staged), frozenset(path.name for path in placed), digests, warming
+        )
+
+    def warmup(self, name: str) -> tuple[str, Path]:
+        """Return the warm-up requests of a placed revision and the folder of their files."""
+        folder = self._repository / name
+        return (folder / WARMUP).read_text(encoding="utf-8"), folder / warmup.FOLDER
 
     def room(self) -> int:
         """Return the bytes that a further source may take."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from moorage_agent import config_pbtxt, layout
-from moorage_agent.errors import FetchError, ModelFilesError, SourceChangedError
-from moorage_agent.repository import DIGEST
+from moorage_agent.errors import ConfigError, FetchError, SourceChangedError
+from moorage_agent.repository import DIGEST, WARMUP
 from moorage_agent.sources import manifest
 from moorage_agent.sources.budget import Budget
 from moorage_crds.modelconfig import Config
@@ -88,15 +88,21 @@ def _proven(source: Source, folder: Path, revision: Revision) -> str | None:
 def _finish(revision: Revision, folder: Path, backend: str, config: Config) -> None:
     layout.arrange(folder, backend)
     path = folder / layout.CONFIG
-    path.write_text(_configuration(revision, path, backend, config), encoding="utf-8")
+    written = config_pbtxt.written(revision, backend, config, _own(path))
+    path.write_text(written.text, encoding="utf-8")
+    warmup = folder / WARMUP
+    warmup.unlink(missing_ok=True)
+    if written.warmup:
+        warmup.write_text(written.warmup, encoding="utf-8")
 
 
-def _configuration(revision: Revision, path: Path, backend: str, config: Config) -> str:
+def _own(path: Path) -> str | None:
+    """Return the source's own configuration, None without one."""
     if not path.exists():
-        return config_pbtxt.written(revision, backend, config)
+        return None
     if not path.is_file() or path.stat().st_size > _MAX_CONFIG:
-        raise ModelFilesError(f"{layout.CONFIG} is no file or larger than 1 MiB")
+        raise ConfigError(f"{layout.CONFIG} is no file or larger than 1 MiB")
     try:
-        return config_pbtxt.written(revision, backend, config, path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ModelFilesError(f"{layout.CONFIG} is not UTF-8 text") from error
+        raise ConfigError(f"{layout.CONFIG} is not UTF-8 text") from error

@@ -12,16 +12,16 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from moorage_agent import decide
+from moorage_agent import decide, warmup
 from moorage_agent.decide import Memory, Seen, Step
-from moorage_agent.errors import TritonLostError, TritonRefusedError, TritonUnavailableError
+from moorage_agent.errors import TritonLostError, TritonRefusedError, TritonUnavailableError, WarmupError
 from moorage_agent.failures import FETCH_FAILED, LOAD_FAILED, Failure, FailureState, failed, reason_of
 from moorage_agent.staging import stage
 from moorage_crds import labels
 from moorage_crds.errors import MoorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
     from typing import Any
 
     from moorage_agent.metrics import Metrics
@@ -51,6 +51,12 @@ class Server(Protocol):
 
     async def stamp(self, name: str) -> str | None:
         """Return the stamp that a model is served with."""
+
+    async def config(self, name: str) -> Any:
+        """Return the configuration that a model is served with; raises as ``load``."""
+
+    def infer(self, request: Any) -> AsyncIterator[Any]:
+        """Yield every answer to a request; raises as ``load``."""
 
     async def load(self, name: str) -> None:
         """Load a model; raises TritonRefusedError or TritonUnavailableError."""
@@ -100,6 +106,8 @@ class Sync:
         self._failures: dict[str, Failure] = {}
         self._draining: dict[str, float] = {}
         self._proven: set[str] = set()
+        self._warmed: set[str] | None = None
+        """Warm revisions; None until it is known whether Triton was there before this process."""
         self._busy: dict[str, Step] = {}
         self._finished: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,6 +172,7 @@ class Sync:
         except TritonUnavailableError as error:
             log.debug("%s", error)
             self._metrics.triton_up.set(0)
+            self._warmed = set()
             return Seen(disk)
         self._metrics.triton_up.set(1)
         return Seen(disk, models)
@@ -180,14 +189,25 @@ class Sync:
             self._silent_since = now
         draining = {name for name, revision in desired.items() if revision.intent == labels.DRAINING}
         self._draining = {name: self._draining.get(name, now) for name in draining}
-        serving = {name for name, revision in desired.items() if decide.is_serving(revision, seen)}
-        self._proven = (self._proven | serving) & desired.keys()
-        kept = desired.keys() - serving
+        serving = {name: revision for name, revision in desired.items() if decide.is_serving(revision, seen)}
+        if self._warmed is None:  # Who has served through the end of an agent serves on.
+            self._warmed = {name for name, revision in serving.items() if revision.promoted}
+        self._warmed &= serving.keys()
+        memory = self._memory()
+        answering = {name for name, revision in serving.items() if decide.is_answering(revision, seen, memory)}
+        self._proven = (self._proven | answering) & desired.keys()
+        kept = desired.keys() - answering
         self._failures = {name: failure for name, failure in self._failures.items() if name in kept}
 
     def _memory(self) -> Memory:
-        busy, proven = dict(self._busy), frozenset(self._proven)
-        return Memory(dict(self._failures), dict(self._draining), proven, busy, self._silent_since)
+        return Memory(
+            failures=dict(self._failures),
+            draining=dict(self._draining),
+            proven=frozenset(self._proven),
+            warmed=frozenset(self._warmed or ()),
+            busy=dict(self._busy),
+            silent_since=self._silent_since,
+        )
 
     def _report(self, desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: float) -> None:
         entries: dict[str, Entry] = {revision.model: () for revision in desired.values()}
@@ -232,6 +252,8 @@ class Sync:
                 await stage(revision, self._sources, self._repository)
             case Step.LOAD if revision:
                 await self._load(revision)
+            case Step.WARM:
+                await self._warm(name)
             case Step.PLACE:
                 await asyncio.to_thread(self._repository.place, name)
             case Step.WITHDRAW:
@@ -252,21 +274,40 @@ class Sync:
         if stamp not in (None, revision.hash):
             raise TritonRefusedError(f"Triton serves revision {stamp!r} under the name of {revision.hash}")
 
+    async def _warm(self, name: str) -> None:
+        """Send the warm-up requests one after the other; raises WarmupError for an answer that is none."""
+        text, folder = await asyncio.to_thread(self._repository.warmup, name)
+        config = await self._server.config(name)
+        for sample, request in await asyncio.to_thread(lambda: list(warmup.requests(text, folder, name, config))):
+            try:
+                async for answer in self._server.infer(request):
+                    if wrong := warmup.problem(answer, config):
+                        raise WarmupError(f"warm-up {sample!r}: {wrong}")
+            except TritonRefusedError as error:
+                raise WarmupError(f"warm-up {sample!r}: {error}") from error
+        self._set_warm(name)
+
+    def _set_warm(self, name: str) -> None:
+        self._warmed = (self._warmed or set()) | {name}
+
     def _note(self, name: str, step: Step, revision: Revision | None, error: Exception) -> None:
         """Remember a failure where the revision may be to blame; anything else is decided again at the next look."""
         known = isinstance(error, MoorageError | OSError)
         log.warning("%s of %s failed: %s", step, name, error, exc_info=None if known else error)
-        if revision is None or step not in (Step.FETCH, Step.LOAD):
+        if revision is None or step not in (Step.FETCH, Step.LOAD, Step.WARM):
+            return
+        if step is Step.WARM and revision.promoted:
+            if not isinstance(error, TritonUnavailableError):
+                self._set_warm(name)  # It has proven itself before: cold is better than not at all.
             return
         crashed = isinstance(error, TritonLostError)
         if isinstance(error, TritonUnavailableError) and not crashed:
             return
-        word: FailureState = LOAD_FAILED if step is Step.LOAD else FETCH_FAILED
+        word: FailureState = FETCH_FAILED if step is Step.FETCH else LOAD_FAILED
         message = str(error) if known else f"unexpected {type(error).__name__}"
-        reason = reason_of(error) if step is Step.FETCH else None
         previous = self._failures.get(name)
         self._failures[name] = failed(
-            previous, revision.version, word, message, self._clock(), crashed=crashed, reason=reason
+            previous, revision.version, word, message, self._clock(), crashed=crashed, reason=reason_of(error)
         )
 
     async def _wake_when_lost(self) -> None:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 from grpc import aio
 
+from moorage_agent import refusals
 from moorage_agent.config_pbtxt import STAMP
 from moorage_agent.errors import TritonLostError, TritonRefusedError, TritonUnavailableError
 from moorage_agent.protobufs import service_pb2, service_pb2_grpc
 from moorage_crds import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
 READY = "READY"
 LOADING = "LOADING"
@@ -32,7 +33,11 @@ _UNLOAD_SECONDS = 30.0
 _METADATA = "triton-grpc-protocol-"
 """Triton looks for a restricted protocol's key in metadata under this prefix; its HTTP header has none."""
 # gRPC's own reconnecting backs off for up to two minutes; a restarted Triton listens after one second.
-_CHANNEL = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 1000)]
+_CHANNEL = [
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.max_receive_message_length", 64 * 2**20),  # Answers to warm-up requests.
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,28 @@ class Triton:
         parameters = answer.config.parameters
         return str(parameters[STAMP].string_value) if STAMP in parameters else ""
 
+    async def config(self, name: str) -> Any:
+        """Return the configuration that Triton serves a model with; raises as ``load``."""
+        request = service_pb2.ModelConfigRequest(name=name)
+        try:
+            answer = await self._stub.ModelConfig(request, metadata=self._metadata, timeout=_CALL_SECONDS)
+        except aio.AioRpcError as error:
+            self._raise(error, _CALL_SECONDS)
+        return answer.config
+
+    async def infer(self, request: Any) -> AsyncIterator[Any]:
+        """Yield every answer to a request, whose model may be decoupled; raises as ``load``."""
+        call = self._stub.ModelStreamInfer(iter([request]), metadata=self._metadata, timeout=self._load_timeout)
+        try:
+            async for answer in call:
+                if answer.error_message:
+                    raise TritonRefusedError(answer.error_message)
+                yield answer.infer_response
+        except aio.AioRpcError as error:
+            self._raise(error, self._load_timeout)
+        finally:
+            call.cancel()
+
     async def load(self, name: str) -> None:
         """Load a model and return when it is ready; raises TritonRefusedError with Triton's own message."""
         request = service_pb2.RepositoryModelLoadRequest(model_name=name)
@@ -113,7 +140,7 @@ class Triton:
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             raise TritonRefusedError(f"Triton did not finish within {seconds:.0f} s") from error
         if error.code() != grpc.StatusCode.UNAVAILABLE:
-            raise TritonRefusedError(details) from error
+            raise TritonRefusedError(refusals.completed(details)) from error
         if "protocol is restricted" in details:
             raise TritonUnavailableError("Triton refuses the agent's key") from error
         raise TritonLostError(f"Triton went away: {details}") from error

@@ -53,8 +53,12 @@ CONFIG_RULES: list[JsonValue] = [
         "rule": "!has(self.parameters) || !('revision' in self.parameters)",
         "message": "spec.config.parameters must not hold 'revision', which is Moorage's own",
     },
+    {
+        "rule": ("!has(self.warmup) || self.maxBatchSize == 0 || self.warmup.all(w, w.batchSize <= self.maxBatchSize)"),
+        "message": "batchSize of spec.config.warmup must not exceed spec.config.maxBatchSize",
+    },
 ]
-"""CEL rules of ``Config`` that its field types cannot say."""
+"""CEL rules of ``Config`` that its field types cannot say; they hold for ``{}`` too, before defaults are filled in."""
 
 GROUP_RULES: list[JsonValue] = [
     {
@@ -168,6 +172,34 @@ class SequenceBatching(Schema):
     """Inputs by which Triton tells the model about the sequence."""
 
 
+class WarmupInput(Schema):
+    """What a warm-up request says to one input."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    """Tensor name."""
+    data_type: DataType
+    """Element type, in Triton's words."""
+    dims: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=8)]
+    """Shape without the batch dimension."""
+    data: Literal["Zero", "Random"] = "Zero"
+    """The elements: all 0, false or empty, or each another small one."""
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=128)] | None = None
+    """File in the folder ``warmup`` of the source that holds the elements as Triton takes them, instead of ``data``."""
+
+
+class Warmup(Schema):
+    """A request that the model must answer before it takes traffic."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    """What messages call it."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 1
+    """Size of the batch, where the model has a batch dimension."""
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often it is sent."""
+    inputs: list[WarmupInput] = Field(min_length=1, max_length=64)
+    """What it says to each input."""
+
+
 class Config(Schema):
     """What becomes the model's ``config.pbtxt``."""
 
@@ -191,5 +223,7 @@ class Config(Schema):
     """The model answers a request any number of times, as a stream."""
     parameters: dict[str, Annotated[str, Field(max_length=4096)]] = Field(default={}, max_length=64)
     """Settings that backend and model read, by name; not what callers may tune."""
+    warmup: list[Warmup] = Field(default=[], max_length=16)
+    """Requests that the model must answer before it takes traffic."""
     raw: Annotated[str, Field(max_length=RAW_MAX)] = ""
     """Text of a ``config.pbtxt``, for all that has no field here."""

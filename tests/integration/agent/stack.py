@@ -207,6 +207,10 @@ class Stack:
         found = self.entry(name)
         return found.get("state", ""), found.get("message", "")
 
+    def reason(self, name: str) -> str:
+        """Return the reason that was reported last of a Triton name."""
+        return str(self.entry(name).get("reason", ""))
+
     def entry(self, name: str) -> dict[str, Any]:
         """Return all that was reported last of a Triton name."""
         model, _, revision = name.rpartition("--")

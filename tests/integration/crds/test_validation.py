@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.support.kube import Kube, Manifest
 
 _INLINE = {"inline": {"files": {"1/model.py": "x"}}}
+_X = {"name": "X", "dataType": "TYPE_FP32", "dims": [3]}
 _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
 _S3 = {"uri": "s3://models/net"}
 
@@ -156,6 +157,22 @@ REFUSED = {
         _model(source=_INLINE, config={"parameters": {"revision": "x"}}),
         "must not hold 'revision'",
     ),
+    "a warm-up without inputs": (
+        _model(source=_INLINE, config={"warmup": [{"name": "w", "inputs": []}]}),
+        "spec.config.warmup[0].inputs",
+    ),
+    "a warm-up of a batch that is too large": (
+        _model(source=_INLINE, config={"maxBatchSize": 2, "warmup": [{"name": "w", "batchSize": 3, "inputs": [_X]}]}),
+        "batchSize of spec.config.warmup must not exceed",
+    ),
+    "a warm-up with a file elsewhere": (
+        _model(source=_INLINE, config={"warmup": [{"name": "w", "inputs": [_X | {"file": "../x"}]}]}),
+        "spec.config.warmup[0].inputs[0].file",
+    ),
+    "a warm-up of any size": (
+        _model(source=_INLINE, config={"warmup": [{"name": "w", "inputs": [_X | {"dims": [-1]}]}]}),
+        "spec.config.warmup[0].inputs[0].dims",
+    ),
     "raw beyond its bound": (_model(source=_INLINE, config={"raw": "#" * (RAW_MAX + 1)}), "spec.config.raw"),
 }
 
@@ -178,6 +195,7 @@ TAKEN = {
             },
             "decoupled": True,
             "parameters": {"a": "b"},
+            "warmup": [{"name": "w", "batchSize": 8, "count": 3, "inputs": [_X | {"data": "Random"}]}],
             "raw": "# nothing",
         },
     ),

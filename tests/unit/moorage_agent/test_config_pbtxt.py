@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped] # protobuf ships no types
 
-from moorage_agent.config_pbtxt import written
+from moorage_agent.config_pbtxt import Written, written
 from moorage_agent.errors import ModelFilesError
 from moorage_agent.protobufs import model_config_pb2
 from moorage_crds.modelconfig import Config
@@ -14,7 +14,8 @@ from tests.unit.moorage_agent.build import revision
 A = revision("a")
 
 
-def parsed(text: str) -> Any:
+def parsed(made: Written | str) -> Any:
+    text = made.text if isinstance(made, Written) else made
     return text_format.Parse(text, model_config_pb2.ModelConfig())
 
 

@@ -36,6 +36,8 @@ FETCH_RESTING = Memory(failures={N: failure(fetch=True)})
 OUTDATED = Memory(failures={N: failure(version="uid/0")})
 PROVEN = Memory(proven=frozenset({N}))
 DRAINED = Memory(draining={N: NOW - 30})
+WARMING = OnDisk(placed=frozenset({N}), warming=frozenset({N}))
+WARMED = Memory(warmed=frozenset({N}))
 STARTING = Memory(silent_since=NOW - 59)
 SILENT = Memory(silent_since=NOW - 60)
 
@@ -101,6 +103,13 @@ STEPS = {
     "a folder unlike the one on record": (replace(A, digest=OTHER_DIGEST), FOLDER, UP, NONE, Step.FETCH),
     "a folder unlike the one on record rests": (replace(A, digest=OTHER_DIGEST), FOLDER, UP, FETCH_RESTING, None),
     "a serving folder is left alone": (replace(A, digest=OTHER_DIGEST), PLACED_FOLDER, OK, NONE, None),
+    "serving and cold": (A, WARMING, OK, NONE, Step.WARM),
+    "serving and warm": (A, WARMING, OK, WARMED, None),
+    "serving and cold, stamp not read": (A, WARMING, UNREAD, NONE, None),
+    "serving and cold after a failed warm-up": (A, WARMING, OK, RESTING, Step.UNLOAD),
+    "serving and cold, to be tried again": (A, WARMING, OK, RESTED, Step.WARM),
+    "unloaded after a failed warm-up": (A, WARMING, FAILED_IN_TRITON, RESTING, Step.WITHDRAW),
+    "draining and cold": (DRAINING, WARMING, OK, NONE, None),
     "busy": (A, NOTHING, UP, Memory(busy={N: Step.FETCH}), None),
 }
 
@@ -120,6 +129,9 @@ STATES = {
     "serving, stamp not read": (A, PLACED, UNREAD, NONE, "Loading"),
     "serving another stamp": (A, PLACED, OTHER_STAMP, NONE, "Loading"),
     "serving although an older load failed": (A, PLACED, OK, RESTING, "Loaded"),
+    "serving and cold": (A, WARMING, OK, NONE, "Loading"),
+    "serving and warm": (A, WARMING, OK, WARMED, "Loaded"),
+    "serving and cold after a failed warm-up": (A, WARMING, OK, RESTING, "LoadFailed"),
     "without Triton": (A, PLACED, None, PROVEN, "Loading"),
     "fetch failed": (A, NOTHING, UP, FETCH_RESTING, "FetchFailed"),
     "fetched again": (A, NOTHING, UP, Memory(failures={N: failure(fetch=True)}, busy={N: Step.FETCH}), "FetchFailed"),
@@ -182,6 +194,7 @@ LOADS = {
     "a suspect waits for a load under way": (Memory(failures=SUSPECT, busy={B.triton_name: Step.LOAD}), set()),
     "others wait for a suspect": (Memory(failures=SUSPECT, busy={N: Step.LOAD}), set()),
     "suspects go one by one": (Memory(failures=SUSPECTS), {N}),
+    "others wait for a suspect's warm-up": (Memory(failures=SUSPECT, busy={N: Step.WARM}), set()),
 }
 
 

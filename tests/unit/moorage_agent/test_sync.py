@@ -11,6 +11,7 @@ import pytest
 from moorage_agent import triton
 from moorage_agent.errors import FetchError, TritonLostError, TritonRefusedError, TritonUnavailableError
 from moorage_agent.metrics import Metrics
+from moorage_agent.protobufs import model_config_pb2, service_pb2
 from moorage_agent.repository import OnDisk, Repository
 from moorage_agent.sources import INLINE, Sources
 from moorage_agent.sources.inline import Inline
@@ -20,8 +21,9 @@ from moorage_crds import labels
 from tests.unit.moorage_agent.build import revision, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
+    from typing import Any
 
     from moorage_agent.report import Entry
     from moorage_agent.revisions import Revision
@@ -39,6 +41,17 @@ class FakeTriton:
     refusals: dict[str, Exception] = field(default_factory=dict)
     stamps: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    answers: dict[str, Exception | None] = field(default_factory=dict)
+    """What a request is answered, by Triton name; nothing wrong without an entry."""
+
+    async def config(self, name: str) -> Any:
+        return model_config_pb2.ModelConfig(name=name)
+
+    async def infer(self, request: Any) -> AsyncIterator[Any]:
+        self.calls.append(f"infer {request.model_name}")
+        if error := self.answers.get(request.model_name):
+            raise error
+        yield service_pb2.ModelInferResponse()
 
     async def models(self, stamped: Iterable[str]) -> dict[str, TritonModel]:
         if not self.is_up:
@@ -453,3 +466,68 @@ async def test_the_loop_is_stuck_when_it_has_not_looked_for_two_minutes(world: W
     assert not world.sync.is_alive
     await world.sync.look({})
     assert world.sync.is_alive
+
+
+WARM = revision(
+    "a",
+    snapshot("a", config={"warmup": [{"name": "w", "inputs": [{"name": "X", "dataType": "TYPE_FP32", "dims": [1]}]}]}),
+)
+
+
+async def test_a_warm_up_is_answered_before_the_revision_counts_as_loaded(world: World) -> None:
+    world.want(WARM)
+    await world.settle()
+    assert world.triton.calls == [f"load {WARM.triton_name}", f"infer {WARM.triton_name}"]
+    assert world.states() == [("Loaded", None)]
+
+
+async def test_a_failed_warm_up_is_a_failed_load_and_is_tried_again(world: World) -> None:
+    name = WARM.triton_name
+    world.want(WARM)
+    world.triton.answers[name] = TritonRefusedError("no luck")
+    await world.settle()
+    assert world.triton.calls == [f"load {name}", f"infer {name}", f"unload {name}"]
+    assert (world.states(), world.reasons()) == ([("LoadFailed", "warm-up 'w': no luck")], ["WarmupFailed"])
+    assert world.placed() == frozenset()
+    world.triton.answers.clear()
+    world.now += 120
+    await world.settle()
+    assert world.states() == [("Loaded", None)]
+
+
+async def test_a_restarted_triton_is_warmed_again(world: World) -> None:
+    world.want(replace(WARM, promoted=True))
+    await world.settle()
+    world.triton.is_up = False
+    await world.settle(1)
+    world.triton.is_up = True
+    world.triton.calls.clear()
+    await world.settle()
+    assert world.triton.calls == [f"infer {WARM.triton_name}"]
+    assert world.states() == [("Loaded", None)]
+
+
+async def test_a_restarted_agent_warms_nothing_that_serves(world: World) -> None:
+    world.want(replace(WARM, promoted=True))
+    await world.settle()
+    world.restart()
+    world.triton.calls.clear()
+    await world.settle()
+    assert world.triton.calls == []
+    assert world.states() == [("Loaded", None)]
+
+
+async def test_a_restarted_agent_warms_a_revision_that_never_served(world: World) -> None:
+    world.want(WARM)
+    await world.settle()
+    world.restart()
+    world.triton.calls.clear()
+    await world.settle()
+    assert world.triton.calls == [f"infer {WARM.triton_name}"]
+
+
+async def test_a_revision_that_has_served_before_serves_although_its_warm_up_fails(world: World) -> None:
+    world.want(replace(WARM, promoted=True))
+    world.triton.answers[WARM.triton_name] = TritonRefusedError("no luck")
+    await world.settle()
+    assert world.states() == [("Loaded", None)]
