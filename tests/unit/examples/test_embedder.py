@@ -18,7 +18,7 @@ QUESTIONS = {
     "how is one tenant kept apart from another": {"Isolation"},
     "what happens when a model fails to load": {"A model does not load", "Revision"},
     "back up the database": {"Backup"},
-    "rotate credentials and keys": {"What is not there yet", "Secrets at install", "API keys"},
+    "rotate credentials and keys": {"Rotation of credentials"},
     "uninstall and keep the custom resource definitions": {"Uninstall"},
     "run only the unit tests": {"Tests"},
     "what does pythonBackend Enabled allow": {"Trust model", "spec.inference"},
