@@ -51,6 +51,13 @@ class SourcesContext:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberContext:
+    """Of ``member/``: the account that stands for a role of members."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsContext:
     """Of ``credentials/``: the tenant's Secret."""
 
@@ -192,6 +199,7 @@ class ReplicatedWeaviateContext:
 Context = (
     TenantContext
     | BindingContext
+    | MemberContext
     | SourcesContext
     | CredentialsContext
     | TritonContext
