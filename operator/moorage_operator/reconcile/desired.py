@@ -212,6 +212,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         model_store_claim=claim,
         model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
+        ca_bundle=settings.tenants.ca_bundle,
         runtime_class_name=inference.runtime_class_name,
         pull_secrets=_pull_secrets(settings),
         node_selector=inference.node_selector,

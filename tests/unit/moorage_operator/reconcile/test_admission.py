@@ -128,3 +128,13 @@ def test_pull_secrets_are_named_by_every_pod() -> None:
     pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(pull_secrets=("registry",))))
     for one in WORKLOADS:
         assert cluster.get(*one)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_the_platforms_authorities_are_told_to_the_agent_alone() -> None:
+    cluster = FakeCluster()
+    cluster.add(tenant())
+    pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(ca_bundle="-----BEGIN CERTIFICATE-----")))
+    pod = cluster.get("Deployment", "triton")["spec"]["template"]["spec"]
+    containers = (*pod["initContainers"], *pod["containers"])
+    told = [one["name"] for one in containers if "MOORAGE_CA_BUNDLE" in {env["name"] for env in one["env"]}]
+    assert told == ["agent"]
