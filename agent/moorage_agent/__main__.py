@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import signal
-import ssl
 import sys
 import time
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from moorage_agent.kube import Kube
 from moorage_agent.metrics import Metrics
 from moorage_agent.report import Pod, Reporter
 from moorage_agent.repository import Repository
-from moorage_agent.sources import INLINE, Sources
+from moorage_agent.sources import INLINE, Sources, trust
 from moorage_agent.sources.addresses import AddressRules
 from moorage_agent.sources.credentials import Keyring
 from moorage_agent.sources.https import Https
@@ -98,7 +97,7 @@ def _triton(found: Settings) -> Triton:
 
 def _sources(found: Settings, keyring: Keyring) -> Sources:
     rules = AddressRules(allowed=found.allowed, denied=found.denied)
-    outside = Outside(rules, ssl.create_default_context())
+    outside = Outside(rules, trust.context(found.authorities))
     return Sources(
         {INLINE: Inline(), "https": Https(outside, keyring), "s3": S3(outside, keyring, _now), "pvc": Pvc(found.claims)}
     )

@@ -63,6 +63,8 @@ class Settings:
     """``MOORAGE_ALLOWED_CIDRS``: ranges that sources may lead to although they are not public."""
     denied: tuple[Network, ...] = ()
     """``MOORAGE_DENIED_CIDRS``: the cluster's own ranges, refused even where they are public."""
+    authorities: str = ""
+    """``MOORAGE_CA_BUNDLE``: PEM certificates of authorities that sources' servers may show besides the public ones."""
     load_timeout: float = 600.0
     """``MOORAGE_LOAD_TIMEOUT``, seconds: Triton never gives up a load whose process has died; somebody has to."""
     host: str | None = None
@@ -91,6 +93,7 @@ def from_env(env: Mapping[str, str]) -> Settings:
         claims=Path(env.get("MOORAGE_CLAIMS", default.claims)),
         allowed=_networks(env.get("MOORAGE_ALLOWED_CIDRS", "")),
         denied=_networks(env.get("MOORAGE_DENIED_CIDRS", "")),
+        authorities=env.get("MOORAGE_CA_BUNDLE", ""),
         load_timeout=float(env.get("MOORAGE_LOAD_TIMEOUT", default.load_timeout)),
         host=env.get("MOORAGE_HTTP_HOST") or None,
         port=int(env.get("MOORAGE_HTTP_PORT", default.port)),

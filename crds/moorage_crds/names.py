@@ -77,6 +77,9 @@ MEMBER_ROLES: Final = {
 }
 """ClusterRole that a member's role becomes in the tenant namespace."""
 
+MEMBER_ACCOUNTS: Final = {role: role.replace("moorage-tenant-", "moorage-") for role in MEMBER_ROLES.values()}
+"""ClusterRole -> RoleBinding and ServiceAccount of that role in each tenant namespace."""
+
 
 def tenant_namespace(tenant: str) -> str:
     """Return the one namespace of a tenant."""

@@ -67,6 +67,8 @@ class Settings(BaseModel):
     """Whether a Tenant with ``pythonBackend: Enabled`` must name a runtime class."""
     tenant_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Names of the pull Secrets of tenants' pods, in each tenant namespace."""
+    tenant_ca_bundle: Annotated[str, Field(pattern=r"^-----BEGIN CERTIFICATE-----", max_length=65536)] | None = None
+    """PEM certificates of authorities that models' sources may show besides the public ones."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

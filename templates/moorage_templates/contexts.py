@@ -51,6 +51,13 @@ class SourcesContext:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberContext:
+    """Of ``member/``: the account that stands for a role of members."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsContext:
     """Of ``credentials/``: the tenant's Secret."""
 
@@ -114,6 +121,8 @@ class TritonContext:
     model_claims: tuple[ModelClaim, ...]
     denied_cidrs: str
     """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
+    ca_bundle: str
+    """Certificates of the platform's own authorities, as PEM; empty when there are none."""
     runtime_class_name: str | None
     pull_secrets: tuple[Mapping[str, str], ...]
     node_selector: Labels
@@ -192,6 +201,7 @@ class ReplicatedWeaviateContext:
 Context = (
     TenantContext
     | BindingContext
+    | MemberContext
     | SourcesContext
     | CredentialsContext
     | TritonContext

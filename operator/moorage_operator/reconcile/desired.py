@@ -7,6 +7,7 @@ not among them, see ``credentials``; nor are revisions, see ``revisions``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from moorage_crds import labels, names
@@ -19,6 +20,7 @@ from moorage_templates import (
     BindingContext,
     Context,
     Fence,
+    MemberContext,
     ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
@@ -34,9 +36,6 @@ _DNS_PODS: Final = {"k8s-app": "kube-dns"}
 
 OPERATOR_BINDING: Final = "moorage-operator"
 """RoleBinding made first: it is the operator's right to write anything else into the namespace."""
-
-_MEMBER_BINDINGS: Final = {role: role.removeprefix("moorage-tenant-") for role in names.MEMBER_ROLES.values()}
-"""ClusterRole -> last part of its RoleBinding's name."""
 
 KIND_ORDER: Final = (
     "Namespace",
@@ -66,12 +65,13 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
     spec = parse_spec(dict(world.tenant))
     manifests = (
         *_part(world, None, "tenant", _tenant_context(world, spec)),
+        *(manifest for binding in _bindings(world, spec, settings) for manifest in _bound(world, binding)),
+        *_sources(world),
         *(
             manifest
-            for binding in _bindings(world, spec, settings)
-            for manifest in _part(world, None, "binding", binding)
+            for name in names.MEMBER_ACCOUNTS.values()
+            for manifest in _part(world, None, "member", MemberContext(name))
         ),
-        *_sources(world),
         *_part(world, labels.COMPONENT_TRITON, "triton", _triton_context(world, spec, settings)),
         *_autoscaler(world, spec),
         *_weaviate(world, spec, settings),
@@ -130,14 +130,19 @@ def _protection(world: World, *, is_protected: bool) -> dict[str, str]:
 
 
 def _bindings(world: World, spec: TenantSpec, settings: Settings) -> Iterator[BindingContext]:
-    """Yield the bindings of operator, agent and each role that has members."""
+    """Yield the bindings of operator, agent and each role of members."""
     yield _operators(settings)
     agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
     yield BindingContext(names.AGENT_SERVICE_ACCOUNT, names.AGENT_ROLE, (agent,))
-    for cluster_role, suffix in _MEMBER_BINDINGS.items():
-        subjects = tuple(_subjects(spec.members, cluster_role))
-        if subjects:
-            yield BindingContext(f"moorage-{suffix}", cluster_role, subjects)
+    for cluster_role, name in names.MEMBER_ACCOUNTS.items():
+        account = _service_account(name, world.namespace_name)
+        yield BindingContext(name, cluster_role, (account, *_subjects(spec.members, cluster_role)))
+
+
+def _bound(world: World, binding: BindingContext) -> Iterator[dict[str, Any]]:
+    """Yield a RoleBinding; its subjects differ by tenant, so they are put in past the cache of parsed texts."""
+    for manifest in _part(world, None, "binding", replace(binding, subjects=())):
+        yield {**manifest, "subjects": list(binding.subjects)}
 
 
 def _operators(settings: Settings) -> BindingContext:
@@ -207,6 +212,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         model_store_claim=claim,
         model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
+        ca_bundle=settings.tenants.ca_bundle,
         runtime_class_name=inference.runtime_class_name,
         pull_secrets=_pull_secrets(settings),
         node_selector=inference.node_selector,

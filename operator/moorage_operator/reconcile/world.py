@@ -26,6 +26,8 @@ class TenantRules:
     """Whether ``pythonBackend: Enabled`` demands a ``runtimeClassName``."""
     pull_secrets: tuple[str, ...] = ()
     """Names of pull Secrets that the platform puts into each tenant namespace."""
+    ca_bundle: str = ""
+    """PEM certificates of authorities that sources' servers may show besides the public ones."""
 
 
 @dataclass(frozen=True, slots=True)

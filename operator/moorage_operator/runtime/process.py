@@ -188,5 +188,6 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
             runtime_classes=settings.tenant_runtime_classes,
             python_needs_runtime_class=settings.python_needs_runtime_class,
             pull_secrets=settings.tenant_pull_secrets,
+            ca_bundle=settings.tenant_ca_bundle or "",
         ),
     )

@@ -51,6 +51,7 @@ def test_an_api_server_takes_every_object(kube: Kube) -> None:
         ("network.clusterCIDRs={here}", "/network/clusterCIDRs"),
         ("tenants.allowedImages={registry.example}", "/tenants/allowedImages"),
         ("tenants.allowedStorageClasses={Not A Name}", "/tenants/allowedStorageClasses"),
+        ("tenants.caBundle=none", "/tenants/caBundle"),
     ],
 )
 def test_values_that_could_not_work_are_refused(value: str, words: str) -> None:

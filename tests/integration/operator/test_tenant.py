@@ -12,6 +12,7 @@ import pytest
 from moorage_crds import labels, names
 from tests.integration.operator.plane import Manifest, Plane, child, namespace, path_of, tenant
 from tests.integration.operator.process import OperatorProcess
+from tests.support.tenant_fields import VALUES, spec_with
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -23,10 +24,16 @@ CHILDREN = {
     "networkpolicies/weaviate",
     "poddisruptionbudgets/triton",
     "resourcequotas/moorage",
+    "rolebindings/moorage-admin",
     "rolebindings/moorage-agent",
+    "rolebindings/moorage-developer",
     "rolebindings/moorage-operator",
+    "rolebindings/moorage-viewer",
     "secrets/moorage-credentials",
+    "serviceaccounts/moorage-admin",
     "serviceaccounts/moorage-agent",
+    "serviceaccounts/moorage-developer",
+    "serviceaccounts/moorage-viewer",
     "serviceaccounts/weaviate",
     "services/triton",
     "services/weaviate",
@@ -103,7 +110,9 @@ DRIFT = [
     ("networking.k8s.io/v1", "NetworkPolicy", "weaviate"),
     ("v1", "ServiceAccount", "moorage-agent"),
     ("v1", "ServiceAccount", "weaviate"),
+    ("v1", "ServiceAccount", "moorage-developer"),
     (RBAC, "RoleBinding", "moorage-agent"),
+    (RBAC, "RoleBinding", "moorage-developer"),
     ("apps/v1", "Deployment", "triton"),
     ("apps/v1", "StatefulSet", "weaviate"),
     ("v1", "Service", "triton"),
@@ -377,3 +386,42 @@ def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(pla
     plane.settle()
     assert pods() == 2
     assert seen == [2, 3, 2]
+
+
+APART = {
+    "suspend",
+    "deletionProtection",
+    "vectorStore.backend",
+    "vectorStore.replicas",
+    "vectorStore.storage.size",
+    "vectorStore.storage.storageClassName",
+}
+"""Fields that take others' effects away, or that cannot be changed back."""
+
+
+def test_every_field_can_be_set_changed_and_removed_and_then_nothing_is_written(plane: Plane) -> None:
+    room = {"cpu": "100", "memory": "200Gi", "storage": "900Gi", "gpu": 100, "pods": 100}
+    made = make(plane, "full", quota=room)
+    for at in (0, 1):
+        spec: Manifest = {"quota": room}
+        for path in sorted(VALUES.keys() - APART):
+            if path not in {f"quota.{one}" for one in room}:
+                spec = spec_with(path, VALUES[path][at], spec)
+        plane.apply(tenant("full", **spec))
+        still(plane, made)
+        assert plane.read(child("autoscaling/v2", "HorizontalPodAutoscaler", "full", "triton"))
+    plane.apply(tenant("full", quota=room))
+    still(plane, made)
+    assert plane.read(child("autoscaling/v2", "HorizontalPodAutoscaler", "full", "triton")) is None
+
+
+def still(plane: Plane, made: Manifest) -> None:
+    """Wait until the spec is met but for its pods; then nothing more is written however often it is looked at."""
+    generation = (plane.read(made) or {})["metadata"]["generation"]
+    plane.wait(lambda: (plane.read(made) or {})["status"].get("observedGeneration") == generation, "the status")
+    plane.settle()
+    assert plane.condition(made, "Ready") == ("False", "PodsNotReady")
+    mark = plane.mark()
+    plane.kube.merge(made, {"metadata": {"annotations": {"touched": str(mark)}}})
+    plane.settle()
+    assert plane.writes(mark) == []

@@ -69,8 +69,10 @@ def test_rights_are_taken_away_and_nothing_else_while_pods_are_held() -> None:
     cluster = steady(members=[{"kind": "User", "name": "alice", "role": "admin"}])
     less = {"members": [], "quota": {"cpu": "100m"}, "vectorStore": {"backend": "None"}}
     cluster.change_spec("Tenant", "acme", less)
-    removed = [action.key for action in pass_once(cluster) if isinstance(action, Delete)]
-    assert removed == ["delete RoleBinding tenant-acme/moorage-admin"]
+    written = pass_once(cluster)
+    assert "apply RoleBinding tenant-acme/moorage-admin" in keys(written)
+    assert [action.key for action in written if isinstance(action, Delete)] == []
+    assert [one["kind"] for one in cluster.get("RoleBinding", "moorage-admin")["subjects"]] == ["ServiceAccount"]
 
 
 RULES = TenantRules(storage_classes=("fast",), runtime_classes=("gvisor", "kata"), python_needs_runtime_class=True)
@@ -126,3 +128,13 @@ def test_pull_secrets_are_named_by_every_pod() -> None:
     pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(pull_secrets=("registry",))))
     for one in WORKLOADS:
         assert cluster.get(*one)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_the_platforms_authorities_are_told_to_the_agent_alone() -> None:
+    cluster = FakeCluster()
+    cluster.add(tenant())
+    pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(ca_bundle="-----BEGIN CERTIFICATE-----")))
+    pod = cluster.get("Deployment", "triton")["spec"]["template"]["spec"]
+    containers = (*pod["initContainers"], *pod["containers"])
+    told = [one["name"] for one in containers if "MOORAGE_CA_BUNDLE" in {env["name"] for env in one["env"]}]
+    assert told == ["agent"]

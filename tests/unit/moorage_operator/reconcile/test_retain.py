@@ -69,10 +69,15 @@ def test_pods_end_before_rights_go_and_the_tenant_last() -> None:
         "delete PodDisruptionBudget tenant-acme/triton",
         "delete RoleBinding tenant-acme/moorage-admin",
         "delete RoleBinding tenant-acme/moorage-agent",
+        "delete RoleBinding tenant-acme/moorage-developer",
+        "delete RoleBinding tenant-acme/moorage-viewer",
         "delete Service tenant-acme/triton",
         "delete Service tenant-acme/weaviate",
         "delete Service tenant-acme/weaviate-headless",
+        "delete ServiceAccount tenant-acme/moorage-admin",
         "delete ServiceAccount tenant-acme/moorage-agent",
+        "delete ServiceAccount tenant-acme/moorage-developer",
+        "delete ServiceAccount tenant-acme/moorage-viewer",
         "delete ServiceAccount tenant-acme/weaviate",
     ]
     assert keys(pass_once(cluster)) == ["remove finalizer from Tenant acme"]

@@ -35,10 +35,15 @@ def test_a_new_tenant_is_made_in_one_pass_fence_before_workloads() -> None:
         "apply RoleBinding tenant-acme/moorage-operator",
         "apply RoleBinding tenant-acme/moorage-admin",
         "apply RoleBinding tenant-acme/moorage-agent",
+        "apply RoleBinding tenant-acme/moorage-developer",
+        "apply RoleBinding tenant-acme/moorage-viewer",
         "apply NetworkPolicy tenant-acme/default-deny",
         "apply NetworkPolicy tenant-acme/triton",
         "apply NetworkPolicy tenant-acme/weaviate",
+        "apply ServiceAccount tenant-acme/moorage-admin",
         "apply ServiceAccount tenant-acme/moorage-agent",
+        "apply ServiceAccount tenant-acme/moorage-developer",
+        "apply ServiceAccount tenant-acme/moorage-viewer",
         "apply ServiceAccount tenant-acme/weaviate",
         "apply ResourceQuota tenant-acme/moorage",
         "apply LimitRange tenant-acme/moorage",
@@ -192,7 +197,6 @@ def test_children_no_longer_wanted_are_deleted_but_never_data() -> None:
     cluster.change_spec("Tenant", "acme", {"members": [], "vectorStore": {"backend": "None"}})
     assert keys(tuple(action for action in pass_once(cluster) if isinstance(action, Delete))) == [
         "delete NetworkPolicy tenant-acme/weaviate",
-        "delete RoleBinding tenant-acme/moorage-developer",
         "delete Service tenant-acme/weaviate",
         "delete Service tenant-acme/weaviate-headless",
         "delete ServiceAccount tenant-acme/weaviate",
@@ -319,7 +323,7 @@ def test_a_namespace_that_vanished_is_rebuilt_under_the_same_tenant_id() -> None
     cluster.sweep()
     stale = steady().world().children
     actions = reconcile_tenant(cluster.world(children=stale), SETTINGS, NOW)
-    assert len([action for action in actions if isinstance(action, Apply | Create)]) == 17
+    assert len([action for action in actions if isinstance(action, Apply | Create)]) == 23
     pass_once(cluster)
     assert cluster.get("Namespace", "tenant-acme")["metadata"]["annotations"] == {labels.TENANT_ID: known}
 
@@ -441,11 +445,15 @@ def test_members_become_subjects_of_their_roles() -> None:
     cluster = steady(members=members)
     rbac = "rbac.authorization.k8s.io"
     assert cluster.get("RoleBinding", "moorage-viewer")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "moorage-viewer", "namespace": "tenant-acme"},
         {"kind": "Group", "name": "apps", "apiGroup": rbac},
         {"kind": "User", "name": "zoe", "apiGroup": rbac},
     ]
     assert cluster.get("RoleBinding", "moorage-developer")["roleRef"]["name"] == "moorage-tenant-developer"
-    assert not cluster.has("RoleBinding", "moorage-admin")
+    assert cluster.get("RoleBinding", "moorage-admin")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "moorage-admin", "namespace": "tenant-acme"}
+    ]
+    assert cluster.get("ServiceAccount", "moorage-admin")["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize(
