@@ -114,7 +114,8 @@ async def save(response: aiohttp.ClientResponse, path: Path, budget: Budget) -> 
         digest.update(chunk)
         file.write(chunk)
 
-    with await asyncio.to_thread(path.open, "wb") as file:
+    # Opened here and not in a thread, whose file nobody would close when the waiting for it is cancelled.
+    with path.open("wb") as file:
         async for chunk in response.content.iter_chunked(_CHUNK):
             await asyncio.to_thread(absorb, file, chunk)
     return digest.hexdigest()
