@@ -5,11 +5,11 @@ Separate because every operator of a run must get the same.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from moorage_crds import API_VERSION, names
-from moorage_operator.reconcile import Settings, World
-from moorage_operator.reconcile.credentials import new_key, secret
+from moorage_operator.reconcile import Create, Settings, World, credentials
 from moorage_operator.reconcile.desired import desired
 
 Manifest = dict[str, Any]
@@ -58,4 +58,6 @@ def children(observed: Manifest) -> tuple[Manifest, ...]:
     """Return the children of a Tenant as it was answered, in order of creation, the namespace first."""
     name = observed["metadata"]["name"]
     world = World(name, observed, None)
-    return (*desired(world, SETTINGS), secret(name, names.tenant_namespace(name), new_key))
+    writes = credentials.writes(world, datetime.now(UTC), credentials.new_key, may_roll=False)
+    made = (dict(write.manifest) for write in writes if isinstance(write, Create))
+    return (*desired(world, SETTINGS), *made)
