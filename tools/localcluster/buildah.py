@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _REGISTRIES = "unqualified-search-registries = []\n"
 _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 """Where an image comes from is decided by refusing to pull, not by signatures."""
+_ALONE = ("unshare", "--mount", "--propagation=private", "--")
+"""Layers are mounted where the machine does not see them: buildah leaves some mounted when it ends."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Buildah:
 
     def _command(self, driver: str, *arguments: str) -> list[str]:
         store = [f"--root={self.folder}/root", f"--runroot={self.folder}/run", f"--storage-driver={driver}"]
-        return ["buildah", *store, *arguments]
+        return [*_ALONE, "buildah", *store, *arguments]
 
     def _run(self, *arguments: str) -> str:
         command = self._command(self._driver, *arguments)
