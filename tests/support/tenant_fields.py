@@ -45,7 +45,6 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "inference.runtimeClassName": ("gvisor", "kata"),
     "inference.nodeSelector": ({"pool": "a"}, {"pool": "b"}),
     "inference.tolerations": ([{"key": "gpu", "operator": "Exists"}], [{"key": "gpu", "value": "yes"}]),
-    "inference.modelClaims": (["models"], ["models", "weights"]),
     "inference.modelStore.sizeLimit": ("1Gi", "2Gi"),
     "inference.modelStore.storage.size": ("5Gi", "6Gi"),
     "inference.modelStore.storage.storageClassName": ("fast", "slow"),
