@@ -165,7 +165,7 @@ def test_a_network_policy_edited_by_hand_is_put_back(moorage: Moorage) -> None:
 def _versions(moorage: Moorage) -> dict[tuple[str, str, str], str]:
     kinds = (
         "tenants,modeldeployments,resourcequotas,limitranges,networkpolicies,serviceaccounts,rolebindings,"
-        "secrets,deployments,statefulsets,services,poddisruptionbudgets,controllerrevisions"
+        "secrets,deployments,statefulsets,services,poddisruptionbudgets,controllerrevisions,horizontalpodautoscalers"
     )
     found = moorage.kubectl.get(kinds, "--all-namespaces")["items"]
     ours = [one for one in found if one["metadata"].get("namespace", "tenant-").startswith("tenant-")]

@@ -11,6 +11,9 @@ import yaml
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from moorage_operator.reconcile import TenantRules
+from moorage_operator.runtime.process import reconcile_settings
+from moorage_operator.settings import Settings
 
 if TYPE_CHECKING:
     from tests.support.kube import Kube, Manifest
@@ -93,6 +96,30 @@ def test_images_come_from_the_values() -> None:
         "moorage/api:v2",
         "moorage/operator:0.1.0",
     }
+
+
+def test_what_the_platform_allows_reaches_the_operator() -> None:
+    manifests = _rendered(
+        "tenants.allowedStorageClasses={fast,slow}",
+        "tenants.allowedRuntimeClasses={gvisor}",
+        "tenants.pythonNeedsRuntimeClass=true",
+        "tenants.pullSecrets={registry}",
+        "tenants.caBundle=-----BEGIN CERTIFICATE-----",
+    )
+    assert reconcile_settings(_operators_settings(manifests)).tenants == TenantRules(
+        storage_classes=("fast", "slow"),
+        runtime_classes=("gvisor",),
+        python_needs_runtime_class=True,
+        pull_secrets=("registry",),
+        ca_bundle="-----BEGIN CERTIFICATE-----",
+    )
+    assert reconcile_settings(_operators_settings(_rendered())).tenants == TenantRules()
+
+
+def _operators_settings(manifests: list[Manifest]) -> Settings:
+    """Return what the operator reads from the environment that the chart gives it."""
+    (pod,) = [one for one in _templates(manifests) if one["containers"][0]["name"] == "operator"]
+    return Settings.from_environment({one["name"]: one.get("value", "") for one in pod["containers"][0]["env"]})
 
 
 def test_an_uninstall_keeps_definitions_and_data() -> None:
