@@ -74,11 +74,11 @@ def _add_lifecycle(handlers: kopf.OperatorRegistry, process: Process, connection
 
 def _add_events(handlers: kopf.OperatorRegistry, process: Process) -> None:
     @kopf.on.event(GROUP, VERSION, Tenant.PLURAL, registry=handlers)
-    async def tenant_changed(name: str, **_: Any) -> None:
-        process.enqueue(name)
+    async def tenant_changed(name: str, meta: kopf.Meta, **_: Any) -> None:
+        process.heard(Tenant.KIND, name, int(meta["resourceVersion"]))
 
     @kopf.on.event(GROUP, VERSION, ModelDeployment.PLURAL, registry=handlers)
-    async def model_changed(namespace: str | None, **_: Any) -> None:
+    async def model_changed(namespace: str | None, meta: kopf.Meta, **_: Any) -> None:
         tenant = names.tenant_of_namespace(namespace or "")
         if tenant is not None:
-            process.enqueue(tenant)
+            process.heard(ModelDeployment.KIND, tenant, int(meta["resourceVersion"]))

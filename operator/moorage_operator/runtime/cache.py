@@ -9,10 +9,11 @@ tenants cost in resident memory, for 0.3 ms of CPU per tenant listed and 0.07 ms
 
 from __future__ import annotations
 
-import json
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,7 @@ class Entry:
 
     def manifest(self) -> Manifest:
         """Return a fresh, decoded copy of the object."""
-        manifest: Manifest = json.loads(zlib.decompress(self.text))
+        manifest: Manifest = orjson.loads(zlib.decompress(self.text))
         manifest["metadata"]["resourceVersion"] = str(self.version)
         return manifest
 
@@ -172,9 +173,7 @@ class Cache:
     def _entry(self, tenant: str, name: Name, uid: str, version: int, manifest: Manifest) -> Entry:
         kept = self._trim(manifest)
         metadata = {key: value for key, value in kept["metadata"].items() if key != "resourceVersion"}
-        text = json.dumps(
-            {**kept, "metadata": metadata}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        ).encode()
+        text = orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
         return Entry(tenant, name, uid, version, zlib.compress(text, 1))
 
     def _remove(self, entry: Entry) -> Change:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import aiohttp
+import orjson
 
 from moorage_crds.encoding import as_yaml
 from moorage_operator.runtime import apierrors
@@ -116,7 +117,7 @@ class Client:
         given = {**params, "watch": "true"}
         async with self._slots, self._respond("GET", path, params=given, timeout=timeout) as response:
             async for line in lines(response.content):
-                yield json.loads(line)
+                yield orjson.loads(line)
 
     @asynccontextmanager
     async def _respond(
@@ -164,7 +165,7 @@ def _encoded(body: Any, content_type: str) -> bytes:
 def decode(request: str, content: bytes) -> Manifest:
     """Return a decoded answer; a proxy's page with status 200 is a failure of the server."""
     try:
-        answer = json.loads(content)
+        answer = orjson.loads(content)
     except ValueError as error:
         raise apierrors.ServerError(f"{request}: expected JSON, got {len(content)} bytes of something else") from error
     if not isinstance(answer, dict):

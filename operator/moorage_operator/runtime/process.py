@@ -92,9 +92,13 @@ class Process:
             await asyncio.wait(self._tasks)
         await self._clients.aclose()
 
-    def enqueue(self, tenant: str) -> None:
-        """Ask for work on a tenant; what Kopf's events do."""
-        self._queue.add(tenant)
+    def heard(self, kind: str, tenant: str, version: int) -> None:
+        """Take an event of Kopf's about a tenant's object: ask for work, unless our own watch has told of it before.
+
+        At a start Kopf tells of every object seconds after our lists did; all tenants would be compared twice.
+        """
+        if not self._store.has_seen(kind, version):
+            self._queue.add(tenant)
 
     def silence(self) -> float:
         """Return for how many seconds none of the watches has heard anything, and 0 before the first."""

@@ -58,6 +58,10 @@ class Store:
         entry = self.caches[resource.kind].get(namespace or "", name)
         return entry.manifest() if entry else None
 
+    def has_seen(self, kind: str, version: int) -> bool:
+        """Tell whether everything of a kind up to that version has been observed."""
+        return self.caches[kind].progress >= version
+
     def wrote(self, manifest: Manifest) -> Change | None:
         """Take the answer to a write of ours, so that nothing is decided on a state older than it."""
         return self.caches[manifest["kind"]].wrote(manifest)

@@ -67,3 +67,17 @@ def test_a_write_is_seen_in_the_next_world(store: Store) -> None:
     assert ("Service", "triton") in store.world("acme").children
     store.erased("Service", "tenant-acme", "triton", "u1")
     assert store.world("acme").children == {}
+
+
+@pytest.mark.parametrize(("version", "expected"), [(5, True), (6, True), (7, False)])
+def test_what_is_no_newer_than_the_last_event_of_its_kind_has_been_seen(
+    store: Store, version: int, expected: bool
+) -> None:
+    store.caches["Tenant"].observe(manifest("acme", 6, namespace="", kind="Tenant"))
+    assert store.has_seen("Tenant", version) is expected
+
+
+def test_our_own_writes_are_not_taken_for_a_watch(store: Store) -> None:
+    """Between our write and its event others' changes of lower versions may still come."""
+    store.wrote(manifest("acme", 6, namespace="", kind="Tenant"))
+    assert not store.has_seen("Tenant", 6)
