@@ -28,6 +28,9 @@ class Replica:
     """Pod name, for the answer's headers and for logs."""
     address: str
     """IP address, IPv6 without brackets."""
+    is_leaving: bool = False
+    """Whether it is ending and answers on meanwhile: it is asked only where nobody else can be, as when a pod that
+    replaces it is ready and its agent has not yet said what it holds."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,12 @@ class Choice:
 
 
 def ready_replicas(tenant: str, slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
-    """Return the ready pods in the EndpointSlices of the tenant's namespace, each once, ordered by UID."""
+    """Return the ready pods in the EndpointSlices of the tenant's namespace, or those that leave if there are none."""
+    return _preferred(_replicas(tenant, slices))
+
+
+def _replicas(tenant: str, slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
+    """Return the pods that answer, each once, ordered by UID."""
     namespace = names.tenant_namespace(tenant)
     found: dict[str, Replica] = {}
     for item in slices:
@@ -70,7 +78,7 @@ def routes(tenant: str, model: Mapping[str, Any], slices: Iterable[Mapping[str, 
     if model["metadata"].get("namespace") != names.tenant_namespace(tenant):
         return ()
     status = model.get("status") or {}
-    replicas = ready_replicas(tenant, slices)
+    replicas = _replicas(tenant, slices)
     targets = (_target(model["metadata"]["name"], share, status, replicas) for share in status.get("traffic") or ())
     return tuple(target for target in targets if target)
 
@@ -117,9 +125,16 @@ def _by_weight(targets: tuple[Target, ...], draw: float) -> tuple[Target, float]
 def _replica(endpoint: Mapping[str, Any]) -> Replica | None:
     reference = endpoint.get("targetRef") or {}
     uid, addresses = reference.get("uid"), endpoint.get("addresses")
-    if not uid or not addresses or (endpoint.get("conditions") or {}).get("ready") is not True:
+    conditions = endpoint.get("conditions") or {}
+    is_leaving = conditions.get("serving") is True and conditions.get("terminating") is True
+    if not uid or not addresses or not (conditions.get("ready") is True or is_leaving):
         return None
-    return Replica(uid, reference.get("name", ""), addresses[0])
+    return Replica(uid, reference.get("name", ""), addresses[0], is_leaving)
+
+
+def _preferred(replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
+    """Return those that stay, or if there are none those that leave."""
+    return tuple(replica for replica in replicas if not replica.is_leaving) or replicas
 
 
 def _target(
@@ -134,5 +149,5 @@ def _target(
         for entry in status.get("replicas") or ()
         if any(held["name"] == revision and held["state"] == _LOADED for held in entry.get("revisions") or ())
     }
-    holding = tuple(replica for replica in replicas if (replica.uid, replica.pod) in holders)
+    holding = _preferred(tuple(replica for replica in replicas if (replica.uid, replica.pod) in holders))
     return Target(revision, names.triton_name(model, revision), weight, holding) if holding else None

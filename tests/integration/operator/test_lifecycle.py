@@ -143,6 +143,58 @@ def test_a_label_that_somebody_puts_on_the_secret_rotates_nothing(plane: Plane) 
     assert plane.writes(mark, "labelled") == []
 
 
+def paused(plane: Plane, manifest: Manifest, value: str | None) -> None:
+    assert plane.kube.merge(manifest, {"metadata": {"annotations": {labels.PAUSED: value}}}).is_success
+
+
+def test_a_paused_tenant_is_neither_repaired_nor_deleted_until_it_is_resumed(plane: Plane) -> None:
+    made = make(plane, "paused")
+    service = child("v1", "Service", "paused", "triton")
+    paused(plane, made, "true")
+    plane.wait(lambda: plane.condition(made, "Ready") == ("False", "Paused"), "the pause")
+    mark = plane.mark()
+    assert plane.kube.delete(service).is_success
+    plane.kube.merge(made, {"spec": {"suspend": True}, "metadata": {"annotations": {labels.ROTATE: "now"}}})
+    plane.settle()
+    assert plane.writes(mark, "paused") == []
+    paused(plane, made, None)
+    plane.wait(lambda: plane.read(service), "the repair")
+    plane.wait(lambda: replicas(plane, "paused") == [0, 0], "the suspension")
+
+    paused(plane, made, "true")
+    plane.wait(lambda: (plane.condition(made, "Ready") or ("", ""))[1] == "Paused", "the pause")
+    plane.kube.delete(made)
+    plane.settle()
+    assert plane.read(namespace("paused"))
+    paused(plane, made, None)
+    plane.wait(lambda: plane.read(made) is None, "the end")
+
+
+def test_a_paused_model_keeps_its_revision_while_its_tenant_is_worked_on(plane: Plane) -> None:
+    made = make(plane, "pausing")
+    model = child("moorage.dev/v1alpha1", "ModelDeployment", "pausing", "m")
+    plane.apply({**model, "spec": spec_of("x")})
+    path = "/apis/apps/v1/namespaces/tenant-pausing/controllerrevisions"
+
+    def revisions() -> int:
+        return len(plane.kube.request("GET", path, params={"labelSelector": labels.MODEL}).json()["items"])
+
+    plane.wait(lambda: revisions() == 1, "the revision")
+    paused(plane, model, "true")
+    plane.wait(lambda: (plane.condition(model, "Ready") or ("", ""))[1] == "Paused", "the pause")
+    plane.kube.merge(model, {"spec": spec_of("y")})
+    plane.kube.merge(made, {"spec": {"suspend": True}})
+    plane.wait(lambda: replicas(plane, "pausing") == [0, 0], "the suspension")
+    plane.settle()
+    assert revisions() == 1
+    paused(plane, model, None)
+    plane.wait(lambda: revisions() == 2, "the second revision")
+
+
+def spec_of(content: str) -> dict[str, Any]:
+    return {"backend": "onnxruntime", "source": {"inline": {"files": {"1/model.onnx": content}}}}
+
+
 def test_no_secret_is_in_the_log_of_any_of_it(plane: Plane, operator: OperatorProcess) -> None:
     values = {value for name in ("kept", "rotated", "bereft", "changed") for value in keys(plane, name).values()}
     text = operator.log.read_text()

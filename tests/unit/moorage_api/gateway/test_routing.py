@@ -20,6 +20,12 @@ def endpoint(uid: str, address: str = "10.0.0.1", *, ready: bool | None = True, 
     }
 
 
+def leaving(uid: str, address: str, *, serving: bool = True) -> Any:
+    """Return a pod that is ending, as Kubernetes tells of it until it is gone."""
+    conditions = {"ready": False, "serving": serving, "terminating": True}
+    return endpoint(uid, address) | {"conditions": conditions}
+
+
 def a_slice(*endpoints: Any, tenant: str = "acme", family: str = "IPv4") -> Any:
     return {"metadata": {"namespace": f"tenant-{tenant}"}, "addressType": family, "endpoints": list(endpoints)}
 
@@ -61,6 +67,21 @@ CASES = {
     "a pod of unknown readiness takes no part": (
         model(holding("u1", STABLE)),
         [a_slice(endpoint("u1", ready=None))],
+        [],
+    ),
+    "a pod that leaves answers until another holds the revision": (
+        model(holding("u1", STABLE)),
+        [a_slice(leaving("u1", "10.0.0.1"), endpoint("u2", "10.0.0.2"))],
+        [(STABLE, "10.0.0.1")],
+    ),
+    "a pod that leaves is spared once another holds the revision": (
+        model(holding("u1", STABLE), holding("u2", STABLE)),
+        [a_slice(leaving("u1", "10.0.0.1"), endpoint("u2", "10.0.0.2"))],
+        [(STABLE, "10.0.0.2")],
+    ),
+    "a pod that leaves and serves no more takes no part": (
+        model(holding("u1", STABLE)),
+        [a_slice(leaving("u1", "10.0.0.1", serving=False))],
         [],
     ),
     "a revision that is still loading takes no part": (model(holding("u1", STABLE, state="Loading")), [BOTH], []),

@@ -35,7 +35,8 @@ RETAINED = {
 def leaving(**spec: Any) -> FakeCluster:
     """Return a cluster whose tenant, with a member, a model and a volume, is being deleted with ``Retain``."""
     members = [{"kind": "User", "name": "alice", "role": "admin"}]
-    cluster = steady(**{"deletionPolicy": "Retain", "members": members} | spec)
+    autoscaling = {"autoscaling": {"min": 1, "max": 3, "targetCPU": 80}}
+    cluster = steady(**{"deletionPolicy": "Retain", "members": members, "inference": autoscaling} | spec)
     cluster.add(model())
     cluster.add(claim())
     pass_once(cluster)
@@ -66,6 +67,7 @@ def test_pods_end_before_rights_go_and_the_tenant_last() -> None:
     ready = condition(status(cluster, "Tenant", "acme"))
     assert (ready["reason"], "tenant-acme stays" in ready["message"]) == ("Deleting", True)
     assert keys(pass_once(cluster)) == [
+        "delete HorizontalPodAutoscaler tenant-acme/triton",
         "delete PodDisruptionBudget tenant-acme/triton",
         "delete RoleBinding tenant-acme/moorage-admin",
         "delete RoleBinding tenant-acme/moorage-agent",
