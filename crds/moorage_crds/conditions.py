@@ -56,6 +56,8 @@ REASONS: Final = {
     "LoadFailed": "Triton refused the model; the message is Triton's own.",
     "Replacing": "The old revision is being unloaded before the new one is loaded; requests fail meanwhile.",
     "CanaryServing": "Every ready replica holds the revision; it has its share of the traffic until it is promoted.",
+    "CanaryWaiting": "The trial of the revision that the spec asks for is not decided yet; the message says why.",
+    "CanaryFailed": "Too many requests to the revision on trial failed; it was rejected and the stable one serves on.",
     "Aborted": "A person rejected the revision that the spec asks for; the stable one serves on.",
     "Pinned": "Every ready replica serves the revision that spec.rollout.pin names.",
     "RevisionNotFound": "spec.rollout.pin names a revision that is not kept; what serves goes on serving.",
