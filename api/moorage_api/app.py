@@ -31,7 +31,7 @@ def create_app(
     async def lifespan(app: Application) -> AsyncIterator[None]:
         async with (
             factory(settings, metrics) as services,
-            gateway.running(services.cache, services.authenticator) as running_gateway,
+            gateway.running(services.cache, services.authenticator, metrics) as running_gateway,
             vectors.running(services.cache, running_gateway) as running_vectors,
         ):
             app.state.services = services

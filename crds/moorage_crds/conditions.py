@@ -67,6 +67,8 @@ REASONS: Final = {
     "LoadTimedOut": "Triton did not finish loading the model in time.",
     "TritonEnded": "Triton ended while it was loading the model; others serve on without it.",
     "DependencyMissing": "A model that this one is built on does not exist or is not loaded.",
+    "CanaryWaiting": "The trial of the revision that the spec asks for is not decided yet; the message says why.",
+    "CanaryFailed": "Too many requests to the revision on trial failed; it was rejected and the stable one serves on.",
     "Aborted": "A person rejected the revision that the spec asks for; the stable one serves on.",
     "Pinned": "Every ready replica serves the revision that spec.rollout.pin names.",
     "RevisionNotFound": "spec.rollout.pin names a revision that is not kept; what serves goes on serving.",

@@ -8,6 +8,18 @@ FIELD_MANAGER: Final = "moorage-operator"
 API_FIELD_MANAGER: Final = "moorage-api"
 """Server-side-apply manager of the API."""
 
+API_METRICS: Final = "moorage-api-metrics"
+"""Headless Service of the API's metrics ports, one address per process."""
+
+REVISION_REQUESTS: Final = "moorage_gateway_revision_requests"
+"""Counter of the gateway by tenant, model and revision: inference requests that a replica took."""
+
+REVISION_ERRORS: Final = "moorage_gateway_revision_errors"
+"""Counter of the gateway by tenant, model and revision: those of them that the revision failed."""
+
+GATEWAY_STARTED: Final = "moorage_gateway_start_time_seconds"
+"""Gauge of the gateway: Unix time at which its counters began."""
+
 TENANT_NAME_MAX: Final = 40
 """Longest Tenant name, in characters; every derived name then fits a DNS label."""
 

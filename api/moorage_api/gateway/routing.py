@@ -97,6 +97,15 @@ def without(targets: Iterable[Target], replica: Replica) -> tuple[Target, ...]:
     return tuple(target for target in left if target.replicas)
 
 
+def without_holding(targets: Iterable[Target], choice: Choice) -> tuple[Target, ...]:
+    """Return the targets as they are when a replica does not hold a revision after all; it may hold the others."""
+    return tuple(
+        left
+        for each in targets
+        for left in (without((each,), choice.replica) if each.revision == choice.revision else (each,))
+    )
+
+
 def pick(targets: tuple[Target, ...], draw: float, in_flight: Callable[[str], int]) -> Choice | None:
     """Choose a revision by weight, then its replica with the fewest requests in flight.
 

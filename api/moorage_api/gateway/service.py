@@ -20,10 +20,13 @@ from contextlib import (
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from prometheus_client import CollectorRegistry
+
 from moorage_api.auth.authenticator import Authenticator
 from moorage_api.auth.principal import Principal, authorize
 from moorage_api.gateway import replies, routing
 from moorage_api.gateway.answers import Answer
+from moorage_api.gateway.counters import RevisionCounters
 from moorage_api.gateway.errors import DrainingError, ModelTimeoutError, NoReplicaError, UnknownModelError
 from moorage_api.gateway.headers import Headers
 from moorage_api.gateway.limits import TenantLimits
@@ -79,6 +82,7 @@ class Gateway:
         authenticator: Tells who calls.
         draw: Throws the number in [0, 1) that decides between equals.
         clock: Seconds that tenants' requests are counted in.
+        counters: Counts how requests to each revision go; by default for nobody.
     """
 
     def __init__(
@@ -86,14 +90,17 @@ class Gateway:
         cluster: Cluster,
         proxy: Proxy,
         authenticator: Authenticator,
+        *,
         draw: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        counters: RevisionCounters | None = None,
     ) -> None:
         self._cluster = cluster
         self._proxy = proxy
         self._authenticator = authenticator
         self._draw = draw
         self._limits = TenantLimits(clock)
+        self._counters = counters or RevisionCounters(CollectorRegistry())
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -149,8 +156,10 @@ class Gateway:
                 break
             try:
                 return await self._ask_replica(opened, question, choice, keys)
-            except (NotSentError, replies.NotHeldError):
+            except NotSentError:
                 targets = routing.without(targets, choice.replica)
+            except replies.NotHeldError:
+                targets = routing.without_holding(targets, choice)
         raise NoReplicaError(_absence(question.call))
 
     async def _ask_replica(
@@ -162,21 +171,30 @@ class Gateway:
                 return await opened.enter_async_context(self._asking(question, choice, key))
         return await opened.enter_async_context(self._asking(question, choice, keys[-1]))
 
+    def _judged(self, call: Call, choice: routing.Choice) -> AbstractContextManager[None]:
+        """Count how a request to a revision goes; a look at its metadata proves nothing."""
+        if call.route.audit != "inference" or call.model is None:
+            return nullcontext()
+        return self._counters.counting(call.tenant, call.model, choice.revision)
+
     @asynccontextmanager
     async def _asking(self, question: Question, choice: routing.Choice, key: str) -> AsyncIterator[Answer]:
         call = question.call
         model = call.model or ""
         headers = {**question.headers, names.INFERENCE_HEADER: key}
         path = call.upstream(choice.triton_name)
-        try:
-            async with self._proxy.exchange(choice.replica, call.route.method, path, headers, question.body) as reply:
-                if not reply.ok:
-                    raise await replies.failure(reply, choice, model, versioned=call.version is not None)
-                yield await replies.answer(reply, call.route.rewrite, choice, model, _marks(call, choice))
-        except LateError as error:
-            raise ModelTimeoutError("The model did not answer in time.") from error
-        except BrokenError as error:
-            raise UnavailableError("The connection to the replica broke.") from error
+        with self._judged(call, choice):
+            try:
+                async with self._proxy.exchange(
+                    choice.replica, call.route.method, path, headers, question.body
+                ) as reply:
+                    if not reply.ok:
+                        raise await replies.failure(reply, choice, model, versioned=call.version is not None)
+                    yield await replies.answer(reply, call.route.rewrite, choice, model, _marks(call, choice))
+            except LateError as error:
+                raise ModelTimeoutError("The model did not answer in time.") from error
+            except BrokenError as error:
+                raise UnavailableError("The connection to the replica broke.") from error
 
     def _targets(self, question: Question) -> tuple[routing.Target, ...]:
         call = question.call
@@ -242,9 +260,11 @@ def _unknown(model: str, *, known: bool) -> Exception:
 
 
 @asynccontextmanager
-async def running(cluster: Cluster, authenticator: Authenticator, proxy: Proxy | None = None) -> AsyncIterator[Gateway]:
+async def running(
+    cluster: Cluster, authenticator: Authenticator, registry: CollectorRegistry, proxy: Proxy | None = None
+) -> AsyncIterator[Gateway]:
     """Run a gateway: ``app.state.gateway`` while the application lives; drained when the context ends."""
-    gateway = Gateway(cluster, proxy or Proxy(), authenticator)
+    gateway = Gateway(cluster, proxy or Proxy(), authenticator, counters=RevisionCounters(registry))
     await gateway.open()
     try:
         yield gateway

@@ -1,7 +1,8 @@
 """The decisions of the operator, pure: observed objects and the clock go in, writes come out.
 
 Separate from everything that talks to a cluster, so that each decision is a table of cases. The interface is
-``reconcile_tenant`` and ``requeue_after`` for a tenant, ``reconcile_orphan_models`` for models without one.
+``reconcile_tenant`` and ``requeue_after`` for a tenant, ``reconcile_orphan_models`` for models without one, and
+``canaries`` for the figures that a tenant's rollouts need.
 """
 
 from moorage_operator.reconcile.actions import (
@@ -15,7 +16,9 @@ from moorage_operator.reconcile.actions import (
     RemoveFinalizer,
     RemoveReplicaEntries,
 )
+from moorage_operator.reconcile.canary import Reading, Tally, add
 from moorage_operator.reconcile.plan import reconcile_orphan_models, reconcile_tenant, requeue_after
+from moorage_operator.reconcile.rollouts import Canary, canaries
 from moorage_operator.reconcile.world import Manifest, Settings, TenantRules, World
 
 __all__ = [
@@ -23,15 +26,20 @@ __all__ = [
     "AddFinalizer",
     "Apply",
     "ApplyStatus",
+    "Canary",
     "ChangeCredentials",
     "Create",
     "Delete",
     "Manifest",
+    "Reading",
     "RemoveFinalizer",
     "RemoveReplicaEntries",
     "Settings",
+    "Tally",
     "TenantRules",
     "World",
+    "add",
+    "canaries",
     "reconcile_orphan_models",
     "reconcile_tenant",
     "requeue_after",

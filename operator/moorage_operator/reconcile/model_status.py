@@ -13,6 +13,7 @@ from typing import Any, Literal
 from moorage_crds import conditions as words
 from moorage_crds import names
 from moorage_operator.reconcile import conditions
+from moorage_operator.reconcile.canary import Judgement
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.rejections import Rejection
 from moorage_operator.reconcile.replicas import FAILED_STATES, Report
@@ -47,6 +48,9 @@ class Standing:
     is_pinned: bool = False
     """The wanted revision is the one that ``spec.rollout.pin`` names."""
 
+    trial: Judgement | None = None
+    """What the figures of a revision on trial say, None where they do not decide."""
+
     @property
     def rejection(self) -> Rejection | None:
         """Return why the wanted revision shall not serve."""
@@ -70,7 +74,7 @@ def transition(standing: Standing) -> Transition:
         return "InvalidSpec"
     if standing.rejection or failures(standing.target):
         return "BlockedByFailedLoad"
-    return "UpToDate" if is_loaded_everywhere(standing.target) else "InProgress"
+    return "UpToDate" if is_loaded_everywhere(standing.target) and not standing.trial else "InProgress"
 
 
 def ready(standing: Standing) -> Verdict:
@@ -95,6 +99,8 @@ def ready(standing: Standing) -> Verdict:
 def _loaded(standing: Standing) -> Verdict:
     if standing.is_pinned:
         return Verdict(words.READY, "True", "Pinned", words.REASONS["Pinned"])
+    if standing.trial:
+        return Verdict(words.READY, "False", "CanaryWaiting", standing.trial.message)
     reason = "CanaryServing" if is_canary(standing.rollout) else "Loaded"
     return Verdict(words.READY, "True", reason, words.REASONS[reason])
 

@@ -19,6 +19,7 @@ from moorage_crds.modeldeployment import ModelDeploymentSpec, parse_spec
 from moorage_crds.revision import hash8, snapshot
 from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, rollouts, sources, statuses
 from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete
+from moorage_operator.reconcile.canary import Judgement
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.model_status import Refusal, Standing
 from moorage_operator.reconcile.revisions import Revision, Rollout, Terms
@@ -56,6 +57,7 @@ def plan(
         _reports(model, rollout.stable, ready),
         is_suspended=is_suspended,
         is_pinned=_is_pinned(model),
+        trial=_trial(world, model, rollout, now),
     )
     status = model_status.status(model, world.tenant_name, standing, now)
     return ModelPlan(
@@ -64,6 +66,14 @@ def plan(
         is_ready=model_status.transition(standing) == "UpToDate",
         is_failed=model_status.is_stalled(standing),
     )
+
+
+def _trial(world: World, model: Manifest, rollout: Rollout, now: datetime) -> Judgement | None:
+    """Return what the figures say of a revision that is on trial after this pass."""
+    spec, _ = _parse(model)
+    if spec is None or rollout.target is None or not model_status.is_canary(rollout):
+        return None
+    return rollouts.trial(world, model, spec.rollout, rollout.target, now)
 
 
 def _is_pinned(model: Manifest) -> bool:
@@ -109,7 +119,8 @@ def _roll(
         return revisions.plan(observed, None, terms, now), refusal
     known, target = _target(world, model, spec, observed, data)
     reports = replicas.reports(model, target.hash, ready)
-    wanted = rollouts.wish(model, spec.rollout, target)
+    figures = rollouts.trial(world, model, spec.rollout, target, now)
+    wanted = rollouts.wish(model, spec.rollout, target, figures)
     known = rollouts.advance(known, target, reports, terms, wanted=wanted, now=now)
     return revisions.plan(known, revisions.find(known, target.hash), terms, now), None
 

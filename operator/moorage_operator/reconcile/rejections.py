@@ -19,6 +19,9 @@ from moorage_operator.reconcile.world import Manifest
 ABORTED: Final = "Aborted"
 """Reason of a rejection by a person."""
 
+CANARY_FAILED: Final = "CanaryFailed"
+"""Reason of a rejection by figures."""
+
 _MESSAGE_MAX: Final = 1024
 
 

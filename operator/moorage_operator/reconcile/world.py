@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage_crds import names
+from moorage_operator.reconcile.canary import Tally
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -70,6 +71,8 @@ class World:
     """EndpointSlices of the Service ``triton``."""
     api_server: tuple[tuple[str, int], ...] = ()
     """Address and port of each API server, as pods reach it after address translation."""
+    canaries: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
+    """What gateways counted of revisions on trial, by model and revision hash."""
 
     @property
     def namespace_name(self) -> str:

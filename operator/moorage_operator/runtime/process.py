@@ -20,6 +20,7 @@ from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.client import Client
 from moorage_operator.runtime.clock import Clock, SystemClock
 from moorage_operator.runtime.events import Recorder
+from moorage_operator.runtime.gateways import Gateways
 from moorage_operator.runtime.informer import Informer
 from moorage_operator.runtime.lease import Elector
 from moorage_operator.runtime.log import fields
@@ -74,7 +75,10 @@ class Process:
         writes = await self._client(2 * self._settings.workers)
         lease = await self._client(LEASE_CONNECTIONS)
         recorder = Recorder(writes, self._metrics, self._clock, self._settings.pod_name)
-        self._reconciler = self._join(writes, recorder)
+        figures = await self._clients.enter_async_context(
+            Gateways(writes, self._settings.system_namespace, self._clock, self._queue.add)
+        )
+        self._reconciler = self._join(writes, recorder, figures)
         self._informers = self._inform(watches, self._reconciler)
         self._elector = Elector(lease, self._settings.system_namespace, self._settings.pod_name, self._clock)
         self._serve_metrics(self._elector)
@@ -107,7 +111,7 @@ class Process:
     async def _client(self, connections: int) -> Client:
         return await self._clients.enter_async_context(Client(self._connection, connections))
 
-    def _join(self, writes: Client, recorder: Recorder) -> Reconciler:
+    def _join(self, writes: Client, recorder: Recorder, figures: Gateways) -> Reconciler:
         executor = Executor(
             api=writes,
             store=self._store,
@@ -125,6 +129,7 @@ class Process:
             clock=self._clock,
             workers=self._settings.workers,
             resync_seconds=self._settings.resync_seconds,
+            figures=figures,
         )
 
     def _inform(self, watches: Client, reconciler: Reconciler) -> list[Informer]:

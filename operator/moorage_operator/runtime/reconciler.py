@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from moorage_operator.reconcile import (
     Action,
     Settings,
     World,
+    canaries,
     reconcile_orphan_models,
     reconcile_tenant,
     requeue_after,
@@ -24,10 +25,11 @@ from moorage_operator.runtime.apply import StaleError
 from moorage_operator.runtime.log import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from moorage_operator.metrics import Metrics
+    from moorage_operator.reconcile import Canary, Tally
     from moorage_operator.runtime.apply import Executor
     from moorage_operator.runtime.cache import Change
     from moorage_operator.runtime.clock import Clock
@@ -68,6 +70,19 @@ def decisions(settings: Settings) -> Decisions:
     return Decisions(decide, requeue_after)
 
 
+class Figures(Protocol):
+    """What is counted of revisions on trial; ``gateways.Gateways`` is one."""
+
+    def follow(self, tenant: str, canaries: Iterable[Canary]) -> None:
+        """Take note of which canaries a tenant has now."""
+
+    def tallies(self, tenant: str) -> dict[tuple[str, str], Tally]:
+        """Return the figures of a tenant's canaries by model and revision."""
+
+    async def run(self) -> None:
+        """Count until cancelled."""
+
+
 class Reconciler:
     """Works the queue's keys off with a fixed number of workers, as long as ``lead`` runs."""
 
@@ -82,6 +97,7 @@ class Reconciler:
         clock: Clock,
         workers: int,
         resync_seconds: float,
+        figures: Figures | None = None,
     ) -> None:
         self._queue = queue
         self._store = store
@@ -91,6 +107,7 @@ class Reconciler:
         self._clock = clock
         self._workers = workers
         self._resync_seconds = resync_seconds
+        self._figures = figures
         self._resume_at = clock.monotonic()
 
     def changed(self, change: Change) -> None:
@@ -112,6 +129,8 @@ class Reconciler:
             for _ in range(self._workers):
                 group.create_task(self._work())
             group.create_task(self._resync())
+            if self._figures is not None:
+                group.create_task(self._figures.run())
 
     async def _work(self) -> None:
         while True:
@@ -149,7 +168,7 @@ class Reconciler:
 
     async def _pass(self, key: str) -> str:
         """Decide and execute once; after writes look again, since their answers may allow the next step."""
-        world, now = self._store.world(key), self._clock.now()
+        world, now = self._world(key), self._clock.now()
         executed = await self._executor.execute(self._decisions.decide(world, now, None))
         if not executed.deferred:
             self._queue.forget(key)
@@ -160,6 +179,15 @@ class Reconciler:
         _log.info("reconciled", extra=fields(tenant=key, writes=executed.writes))
         self._queue.add(key)
         return "written"
+
+    def _world(self, key: str) -> World:
+        """Return everything observed of a tenant, and ask for the figures that its rollouts need."""
+        world = self._store.world(key)
+        if self._figures is None:
+            return world
+        self._figures.follow(key, canaries(world))
+        tallies = self._figures.tallies(key)
+        return replace(world, canaries=tallies) if tallies else world
 
     def _come_back(self, key: str, seconds: float | None) -> None:
         if seconds:
@@ -175,7 +203,7 @@ class Reconciler:
         _log.warning("write failed", extra=fields(tenant=key, error=str(error), delay=delay))
 
     async def _tell(self, key: str, error: apierrors.ApiError) -> None:
-        world, now = self._store.world(key), self._clock.now()
+        world, now = self._world(key), self._clock.now()
         if world.tenant is None:
             return
         try:

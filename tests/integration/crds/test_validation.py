@@ -120,6 +120,20 @@ REFUSED = {
         _model(source=_INLINE, rollout={"strategy": "Recreate", "canary": {"weight": 10}}),
         "needs strategy Overlap",
     ),
+    "a verdict without a canary": (_model(source=_INLINE, rollout={"autoPromote": {}}), "needs spec.rollout.canary"),
+    "a trial of no length": (
+        _model(source=_INLINE, rollout={"canary": {"weight": 10}, "autoPromote": {"after": "soon"}}),
+        "autoPromote.after",
+    ),
+    "a verdict by nothing": (
+        _model(source=_INLINE, rollout={"canary": {"weight": 10}, "autoPromote": {"minRequests": 0}}),
+        "autoPromote.minRequests",
+    ),
+    "a pin that is no revision": (_model(source=_INLINE, rollout={"pin": "latest"}), "spec.rollout.pin"),
+    "a decision of another kind": (
+        _model(source=_INLINE, rollout={"decision": {"revision": "0" * 8, "action": "Perhaps"}}),
+        "decision.action",
+    ),
     "an unknown strategy": (_model(source=_INLINE, rollout={"strategy": "BlueGreen"}), "spec.rollout.strategy"),
     "two ways of scheduling": (
         _model(source=_INLINE, config={"dynamicBatching": {}, "sequenceBatching": {}}),
@@ -225,6 +239,9 @@ TAKEN = {
     "inline files up to the bound": _model(source={"inline": {"files": {"a": "x" * INLINE_BYTES_MAX}}}),
     "a model's name of 54 characters": _model("a" * 54, source=_INLINE),
     "a canary": _model(source=_INLINE, rollout={"canary": {"weight": 10}}),
+    "a canary that is judged": _model(
+        source=_INLINE, rollout={"canary": {"weight": 10}, "autoPromote": {"after": "90s"}}
+    ),
     "a model that is never held twice": _model(source=_INLINE, rollout={"strategy": "Recreate"}),
 }
 

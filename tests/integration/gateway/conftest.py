@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import uvicorn
+from prometheus_client import CollectorRegistry
 
+from moorage_api.gateway.counters import RevisionCounters
 from moorage_api.gateway.proxy import Proxy
 from moorage_api.gateway.routing import Replica
 from moorage_api.gateway.service import Gateway
@@ -163,7 +165,15 @@ def closed_port() -> int:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, triton: TritonServer, mute: int, closed_port: int) -> AsyncIterator[World]:
+def registry() -> CollectorRegistry:
+    """Where the gateway shows what it counts."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+async def world(
+    tmp_path: Path, triton: TritonServer, mute: int, closed_port: int, registry: CollectorRegistry
+) -> AsyncIterator[World]:
     """The API with tenant ``acme``, whose one pod holds the revision that adds."""
     ports = {TRITON: triton.ports[0], DEAD: closed_port, MUTE: mute}
 
@@ -174,7 +184,12 @@ async def world(tmp_path: Path, triton: TritonServer, mute: int, closed_port: in
         support.nowhere() as kubernetes,
         support.serving(support.settings(tmp_path), kubernetes, watch=False) as api,
     ):
-        gateway = Gateway(api.services.cache, Proxy(timeout=1.5, address=address), api.services.authenticator)
+        gateway = Gateway(
+            api.services.cache,
+            Proxy(timeout=1.5, address=address),
+            api.services.authenticator,
+            counters=RevisionCounters(registry),
+        )
         await gateway.open()
         api.app.state.gateway = gateway
         for reflector in api.services.cache._reflectors:  # as after a first list that found nothing

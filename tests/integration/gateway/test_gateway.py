@@ -7,10 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from moorage_api.gateway import bodies
-from moorage_crds import permissions
-from tests.integration.gateway.conftest import ADD, DEAD, MUTE, SLOW, SUBTRACT, TRITON, World
+from moorage_crds import names, permissions
+from tests.integration.gateway.conftest import ADD, DEAD, FAILING, MUTE, SLOW, SUBTRACT, TRITON, World
 from tests.support.triton import INFERENCE_KEY
 
 BODY = {
@@ -233,3 +234,32 @@ def limit(world: World, **quota: int) -> None:
     """Change the tenant's quota."""
     world.tenant["metadata"]["generation"] += 1
     world.observe("Tenant", {**world.tenant, "spec": {"quota": quota}})
+
+
+async def test_what_each_revision_answered_is_counted(world: World, registry: CollectorRegistry) -> None:
+    wrong = {"inputs": [{**BODY["inputs"][0], "shape": [2]}, BODY["inputs"][1]]}
+    world.model("u1", traffic={FAILING: 100})
+    assert (await ask(world)).status_code == 502
+    world.model("u1", traffic={SLOW: 100})
+    assert (await ask(world)).status_code == 504
+    world.model("u1", traffic={ADD: 100})
+    assert (await ask(world)).status_code == 200
+    assert (await ask(world, json=wrong)).status_code == 400
+    assert (await ask(world, "GET", "v2/models/sum")).status_code == 200
+    world.pods(u2=DEAD)
+    world.model("u2", traffic={ADD: 100})
+    assert (await ask(world)).status_code == 503
+
+    def counted(name: str, revision: str) -> float | None:
+        labels = {"tenant": "acme", "model": "sum", "revision": revision}
+        return registry.get_sample_value(f"{name}_total", labels)
+
+    assert [counted(names.REVISION_REQUESTS, each) for each in (ADD, FAILING, SLOW)] == [2, 1, 1]
+    assert [counted(names.REVISION_ERRORS, each) for each in (ADD, FAILING, SLOW)] == [None, 1, 1]
+
+
+async def test_a_canary_that_its_replica_lost_leaves_the_request_to_the_stable_revision(world: World) -> None:
+    world.model("u1", traffic={ADD: 1, "eeeeeeee": 99})
+    for _ in range(20):
+        answer = await ask(world)
+        assert (answer.status_code, answer.headers["moorage-model-revision"]) == (200, ADD)

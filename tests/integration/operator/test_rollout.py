@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry, start_http_server
 
+from moorage_api.gateway.counters import RevisionCounters
+from moorage_api.gateway.errors import ModelFailedError
 from moorage_crds import labels, names
+from tests.integration.conftest import SYSTEM_NAMESPACE
 from tests.integration.operator.plane import Manifest, Plane, child, path_of, tenant
 from tests.integration.operator.test_model import MODEL, REVISIONS, model, ready_pod
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -164,3 +173,61 @@ def test_a_pinned_revision_serves_through_a_re_apply_of_another(plane: Plane) ->
     decide(plane, made, pin="00000000")
     plane.wait(lambda: plane.condition(made, "Stalled") == ("True", "RevisionNotFound"), "the refusal", seconds=5)
     assert traffic(plane, "pinned") == {first: 100}
+
+
+@contextmanager
+def gateway(plane: Plane) -> Iterator[RevisionCounters]:
+    """Be the one gateway that the operator knows: real counters behind the Service's EndpointSlice."""
+    registry = CollectorRegistry()
+    counters = RevisionCounters(registry)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))  # sends nothing; EndpointSlices take no loopback address
+        address = probe.getsockname()[0]
+    server, thread = start_http_server(0, address, registry)
+    made = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "metrics-by-test",
+            "namespace": SYSTEM_NAMESPACE,
+            "labels": {"kubernetes.io/service-name": names.API_METRICS},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "metrics", "port": server.server_port}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+    }
+    plane.apply(made)
+    yield counters
+    plane.kube.delete(made)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def answer(counters: RevisionCounters, tenant_name: str, revision: str, *, failing: bool) -> None:
+    for _ in range(20):
+        with suppress(ModelFailedError), counters.counting(tenant_name, "m", revision):
+            if failing:
+                raise ModelFailedError("x")
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_what_gateways_count_decides_about_a_canary(plane: Plane, *, failing: bool) -> None:
+    name = f"judged-{failing}".lower()
+    demands = {"after": "1s", "maxErrorRate": 0.5, "minRequests": 10}
+    made, first = serving(plane, name, canary={"weight": 10}, autoPromote=demands)
+    second = change(plane, made, name, "y")
+    hold(plane, name, first, second)
+    plane.wait(lambda: plane.condition(made, "Ready") == ("False", "CanaryWaiting"), "the trial", seconds=5)
+    assert traffic(plane, name) == {first: 90, second: 10}
+    plane.settle()
+    mark = plane.mark()
+    with gateway(plane) as counters:
+        answer(counters, name, second, failing=failing)
+        decided = ("False", "CanaryFailed") if failing else ("True", "Loaded")
+        plane.wait(lambda: plane.condition(made, "Ready") == decided, "the verdict")
+        assert traffic(plane, name) == ({first: 100} if failing else {second: 100})
+    loser = second if failing else first
+    plane.wait(lambda: told(plane, name)[loser] is None, "the end of the drain")
+    plane.settle()
+    assert written(plane, mark, name)[-4:] == [f"m-{second}", "m/status", f"m-{loser}", f"m-{loser}"]

@@ -195,3 +195,11 @@ def test_a_replica_that_does_not_answer_is_left_out_of_every_revision() -> None:
 
 def test_one_revision_alone_can_be_asked_for() -> None:
     assert routing.only(SPLIT, CANARY) == SPLIT[1:]
+
+
+def test_a_replica_that_lacks_the_canary_after_all_still_answers_with_the_stable_revision() -> None:
+    one, two = Replica("u-1", "triton-u-1", "10.0.0.1"), Replica("u-2", "triton-u-2", "10.0.0.2")
+    targets = (Target(STABLE, "m--a", 90, (one,)), Target(CANARY, "m--b", 10, (one, two)))
+    left = routing.without_holding(targets, Choice(CANARY, "m--b", one))
+    assert left == (Target(STABLE, "m--a", 90, (one,)), Target(CANARY, "m--b", 10, (two,)))
+    assert routing.without_holding(left, Choice(CANARY, "m--b", two)) == (Target(STABLE, "m--a", 90, (one,)),)
