@@ -44,13 +44,16 @@ class Login(httpx.Auth):
     @override
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request with the token, and once more with a new one after 401."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        answer = yield request
+        answer = yield self._signed(request)
         if answer.status_code == 401:
             answer = yield httpx.Request("POST", f"{self._url}/api/v1/auth/login", json=self._body)
             self._token = answer.json()["access_token"]
+            yield self._signed(request)
+
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
-            yield request
+        return request
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
 def configure(level: int = logging.INFO) -> None:
     """Send every logger's lines to standard error in this shape.
 
-    Kopf's line per event and object is of no use here: its events only enqueue keys.
+    Kopf's line per event and object is of no use here: its events only enqueue keys. Nor is one per probe.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
@@ -50,3 +50,4 @@ def configure(level: int = logging.INFO) -> None:
     root.setLevel(level)
     logging.getLogger("kopf").setLevel(logging.WARNING)
     logging.getLogger("kopf.activities").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
