@@ -22,11 +22,20 @@ from tests.support.e2e import model, tenant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import httpx
+
     from tests.e2e.node import Node
 
 FLEET = "fleet"
 NAMESPACE = f"tenant-{FLEET}"
 MOVING, STEADY = "moving", "steady"
+FAILING = """
+class TritonPythonModel:
+    def execute(self, requests):
+        raise RuntimeError("out of order")
+"""
+"""A model that loads and answers nothing."""
+TRIAL = {"canary": {"weight": 10}, "autoPromote": {"after": "5s", "minRequests": 20, "maxErrorRate": 0.01}}
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -127,6 +136,58 @@ def test_a_bad_revision_leaves_the_serving_one(fleet: Fleet) -> None:
     met = fleet.ends("bad revision, then the good one again", outcome[0])
     assert met.failed == []
     assert met.of(MOVING).revisions == {good}
+
+
+def test_a_canary_is_promoted_by_its_requests(fleet: Fleet) -> None:
+    with fleet.traffic.during() as outcome:
+        revision = fleet.deploy(MOVING, 5, rollout=TRIAL)
+        eventually("the canary gets its share", lambda: _weights(fleet) == [90, 10])
+        eventually("it is promoted", lambda: fleet.status(MOVING)["stableRevision"] == revision, patience=90)
+        eventually("the old one is unloaded", fleet.is_settled, patience=90)
+    met = fleet.ends("canary 10 %, promoted", outcome[0])
+    assert met.failed == []
+    assert len(met.of(MOVING).revisions) == 2
+
+
+def test_a_canary_that_fails_is_rolled_back(fleet: Fleet) -> None:
+    good = fleet.status(MOVING)["stableRevision"]
+    bad = model(FLEET, MOVING, code=FAILING)
+    bad["spec"]["rollout"] = TRIAL
+    with fleet.traffic.during() as outcome:
+        fleet.moorage.apply(bad)
+        eventually("it is rejected", lambda: _reason(fleet) == "CanaryFailed", patience=90)
+        assert _weights(fleet) == [100]
+        with fleet.traffic.during() as afterwards:
+            eventually("it is unloaded", fleet.is_settled, patience=90)
+    met = fleet.ends("bad canary, rolled back by itself", outcome[0])
+    assert met.of(STEADY).failed == []
+    assert met.of(MOVING).failed, "a canary that nobody asked cannot have been judged"
+    assert met.of(MOVING).revisions == {good}
+    assert [one for one in afterwards[0].failed if one.began > afterwards[0].began + 1] == []
+
+
+def test_a_rollback_by_hand_fails_no_request(fleet: Fleet, admin: httpx.Client) -> None:
+    old = fleet.deploy(MOVING, 5)
+    eventually("the good revision is stable", lambda: _reason(fleet) == "Loaded", patience=90)
+    new = fleet.deploy(MOVING, 6)
+    eventually("the new one is stable", lambda: fleet.status(MOVING)["stableRevision"] == new, patience=90)
+    path = f"/tenants/{FLEET}/models/{MOVING}/rollback"
+    with fleet.traffic.during() as outcome:
+        assert admin.post(path, json={}).status_code == 200
+        eventually("the old one serves", lambda: fleet.status(MOVING)["stableRevision"] == old, patience=90)
+        eventually("the new one is unloaded", fleet.is_settled, patience=90)
+        assert admin.delete(path).is_success
+        eventually("the spec counts again", lambda: fleet.status(MOVING)["stableRevision"] == new, patience=90)
+    assert fleet.ends("rollback by hand, and back", outcome[0]).failed == []
+
+
+def _weights(fleet: Fleet) -> list[int]:
+    return [share["weight"] for share in fleet.status(MOVING).get("traffic", ())]
+
+
+def _reason(fleet: Fleet) -> str:
+    conditions = fleet.status(MOVING).get("conditions", ())
+    return next((str(one["reason"]) for one in conditions if one["type"] == "Ready"), "")
 
 
 def test_a_killed_agent_fails_no_request(fleet: Fleet, node: Node) -> None:
