@@ -145,18 +145,18 @@ def test_it_grants_nothing_in_other_namespaces(operator: Kube) -> None:
 
 
 def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, operator: Kube, agent: Kube) -> None:
-    for name in ("mine", "other"):
+    for name in ("granted", "kept"):
         assert kube.create(_object("Secret", name, FENCED)).is_success
-    assert operator.apply(_role("mine")).is_success
+    assert operator.apply(_role("granted")).is_success
     binding = _binding(FENCED, names.SOURCES_ROLE)
     binding["roleRef"]["kind"] = "Role"
     binding["subjects"] = [{"kind": "ServiceAccount", "name": names.AGENT_SERVICE_ACCOUNT, "namespace": FENCED}]
     assert operator.create(binding).is_success
     deadline = time.monotonic() + 10
-    while agent.get(_object("Secret", "mine", FENCED)).status_code == 403 and time.monotonic() < deadline:
+    while agent.get(_object("Secret", "granted", FENCED)).status_code == 403 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert agent.get(_object("Secret", "mine", FENCED)).is_success
-    assert agent.get(_object("Secret", "other", FENCED)).status_code == 403
+    assert agent.get(_object("Secret", "granted", FENCED)).is_success
+    assert agent.get(_object("Secret", "kept", FENCED)).status_code == 403
     assert agent.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
 
 
