@@ -335,8 +335,8 @@ def test_storage_that_cannot_grow_is_said_in_the_api_servers_words(plane: Plane)
 
 
 def bound_claim(plane: Plane, name: str, *, expands: bool = True) -> None:
-    """Make the claim that the StatefulSet's controller makes, bound as a provisioner leaves it."""
-    storage_class = f"{name}-class"
+    """Bind the claim that the StatefulSet's controller makes to a volume, as a provisioner does."""
+    storage_class, size = f"{name}-class", {"storage": "10Gi"}
     plane.apply(
         {
             "apiVersion": "storage.k8s.io/v1",
@@ -347,12 +347,24 @@ def bound_claim(plane: Plane, name: str, *, expands: bool = True) -> None:
         }
     )
     claim = child("v1", "PersistentVolumeClaim", name, "data-weaviate-0")
-    claim["metadata"]["labels"] = {labels.TENANT: name}
-    size = {"storage": "10Gi"}
-    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": size}, "storageClassName": storage_class}
-    plane.apply({**claim, "spec": {**spec, "volumeName": f"{name}-volume"}})
-    answer = plane.kube.apply({**claim, "status": {"phase": "Bound", "capacity": size}}, subresource="status")
-    assert answer.is_success, answer.text
+    plane.wait(lambda: plane.read(claim), "the claim")
+    plane.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": f"{name}-volume"},
+            "spec": {
+                "capacity": size,
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": storage_class,
+                "hostPath": {"path": "/nowhere"},
+                "claimRef": claim["metadata"],
+            },
+        }
+    )
+    plane.apply({**claim, "spec": {"storageClassName": storage_class, "volumeName": f"{name}-volume"}})
+    plane.wait(lambda: (plane.read(claim) or {})["status"]["phase"] == "Bound", "the binding")
+    plane.settle()
 
 
 def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(plane: Plane) -> None:
