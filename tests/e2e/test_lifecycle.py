@@ -100,7 +100,7 @@ def test_what_is_protected_is_deleted_by_nobody(moorage: Moorage, admin: httpx.C
         try:
             for target in (["tenant", "guarded"], ["namespace", namespace], ["crd", "tenants.moorage.dev"]):
                 with pytest.raises(CommandError, match="denied request"):
-                    moorage.kubectl.run("delete", *target, "--wait=false")
+                    moorage.kubectl.run("delete", *target, "--dry-run=server")
             refused = admin.delete("/tenants/guarded")
             assert (refused.status_code, refused.json()["code"]) == (409, "deletion-protected")
             assert answers(admin, "guarded")

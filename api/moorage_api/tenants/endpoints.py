@@ -10,7 +10,7 @@ from moorage_api.pages import CurrentPage, Page
 from moorage_api.resources import IfMatch, respond
 from moorage_api.services import CurrentServices
 from moorage_api.tenants import service
-from moorage_api.tenants.schemas import NewTenant, TenantSpecOnly, TenantView
+from moorage_api.tenants.schemas import Adoption, NewTenant, TenantSpecOnly, TenantView
 from moorage_crds import permissions
 
 router = guarded_router("/tenants", "tenants")
@@ -50,6 +50,14 @@ async def replace_tenant(
 ) -> Response:
     """Replace a tenant's spec; the platform's fields of it must stay as they are without tenants:write."""
     return respond(await service.replace(services, principal, tenant, body, if_match))
+
+
+@router.post("/{tenant}/adopt", status_code=status.HTTP_202_ACCEPTED, response_model=TenantView)
+@require_permission(permissions.TENANTS_WRITE)
+async def adopt_namespace(services: CurrentServices, tenant: CurrentTenant, body: Adoption) -> Response:
+    """Let a new tenant take over the namespace that an earlier one of its name has left, with all data."""
+    manifest = await service.adopt(services, tenant["metadata"]["name"], body)
+    return respond(manifest, status.HTTP_202_ACCEPTED)
 
 
 @router.post("/{tenant}/rotate-credentials", status_code=status.HTTP_202_ACCEPTED, response_model=TenantView)

@@ -33,6 +33,14 @@ class NewTenant(TenantSpecOnly):
     spec: _Spec = TenantSpec()
 
 
+class Adoption(BaseModel):
+    """The retained namespace that a tenant shall take over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?$", max_length=63)]
+
+
 class TenantView(BaseModel):
     """A tenant."""
 

@@ -10,7 +10,7 @@ from moorage_api.pages import Page, PageRequest
 from moorage_api.resources import ResourceFields, fields
 from moorage_api.services import Services
 from moorage_api.tenants import policy, repository
-from moorage_api.tenants.schemas import NewTenant, TenantSpecOnly
+from moorage_api.tenants.schemas import Adoption, NewTenant, TenantSpecOnly
 from moorage_crds import labels
 
 Manifest = dict[str, Any]
@@ -37,6 +37,11 @@ async def replace(
         etag.check(if_match, tenant)
         if_match = etag.etag(tenant)
     return await repository.replace(services, tenant["metadata"]["name"], request.manifest_spec(), if_match)
+
+
+async def adopt(services: Services, name: str, request: Adoption) -> Manifest:
+    """Let the tenant take over the namespace of its name that carries the tenantID, as soon as the operator sees it."""
+    return await repository.annotate(services, name, labels.ADOPT, request.tenant_id)
 
 
 async def rotate_credentials(services: Services, name: str) -> Manifest:

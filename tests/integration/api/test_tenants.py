@@ -299,3 +299,15 @@ async def test_new_credentials_are_asked_for_by_an_annotation_that_owns_nothing_
     assert live["spec"]["displayName"] == "Acme"
     assert (await api.client.put(f"{TENANTS}/{name}", headers=admin, json={"spec": {}})).status_code == 200
     assert "moorage.dev/rotate" in kube.get(manifest(name)).json()["metadata"]["annotations"]
+
+
+async def test_a_retained_namespace_is_named_by_its_tenant_id(api: Api, admin: Headers, kube: Kube, name: str) -> None:
+    await api.client.post(TENANTS, headers=admin, json={"name": name, "spec": {"displayName": "Acme"}})
+
+    adopted = await api.client.post(f"{TENANTS}/{name}/adopt", headers=admin, json={"tenant_id": "5f0c2a9e-6d6c"})
+    refused = await api.client.post(f"{TENANTS}/{name}/adopt", headers=admin, json={"tenant_id": "a b"})
+
+    assert (adopted.status_code, adopted.json()["spec"]["displayName"]) == (202, "Acme")
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-input")
+    live = kube.get(manifest(name)).json()
+    assert live["metadata"]["annotations"] == {"moorage.dev/adopt": "5f0c2a9e-6d6c"}
