@@ -121,6 +121,9 @@ class Reconciler:
                 await self.reconcile(key)
             finally:
                 self._queue.done(key)
+            # A pass that writes nothing waits for nothing. A thousand of them in a row would let no answer in and no
+            # renewal of the Lease out: it is lost, taken again, and everything begins anew, for ever.
+            await asyncio.sleep(0)
 
     async def _wait_out(self) -> None:
         """Wait as long as the API server asked for when it shed load; it meant all of us."""
