@@ -148,6 +148,16 @@ async def test_leading_begins_with_every_tenant(clock: FakeClock) -> None:
         assert len(it.server.posts) == 3
 
 
+async def test_a_standby_that_begins_to_lead_starts_with_what_changed_last(clock: FakeClock) -> None:
+    it = standby(clock, "a", "b", "c", "d")
+    for name in ("c", "b", "c"):
+        it.reconciler.ask(name)
+    async with begun(it):
+        order = list(dict.fromkeys(it.decider.seen))
+        assert order[:2] == ["c", "b"]
+        assert sorted(order) == ["a", "b", "c", "d"]
+
+
 async def test_others_have_their_turn_between_tenants_that_need_nothing(clock: FakeClock) -> None:
     """The Lease is renewed in the same event loop: starved of it, a leader loses the Lease over and over."""
     it = standby(clock, *"abcdefgh")
@@ -165,6 +175,15 @@ async def test_others_have_their_turn_between_tenants_that_need_nothing(clock: F
         await beside
     assert it.server.posts == []
     assert len(set(turns)) >= 3
+
+
+async def test_a_change_comes_before_the_tenants_that_are_only_compared(clock: FakeClock) -> None:
+    async with leading(clock, "a", "b", "c") as it:
+        before = len(it.decider.seen)
+        it.reconciler.enqueue_all()
+        it.reconciler.ask("c")
+        await settle()
+        assert it.decider.seen[before] == "c"
 
 
 async def test_after_writes_a_tenant_is_looked_at_again_and_then_rests(clock: FakeClock) -> None:
