@@ -42,10 +42,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="moorage-bench-") as folder:
         record = asyncio.run(_run(options, Path(folder), say))
-    text = table.table(record)
-    written = _write(options.out, record, text)
     print(json.dumps(record, indent=2))
-    print(f"\n{text}\n\nwritten to {written}")
+    print(f"\n{table.table(record)}\n\nwritten to {options.out}")
     if options.strict and table.missed(record):
         sys.exit(1)
 
@@ -70,6 +68,8 @@ async def _run(options: argparse.Namespace, folder: Path, say: Any) -> Record:
             own = folder / kind.name
             own.mkdir()
             record["operators"][kind.name] = await run(kind, load, own, measured, say)
+            # Written after each, so that a failure of the second loses nothing of the first.
+            _write(options.out, record)
         return record
 
 
@@ -100,13 +100,12 @@ def _machine() -> Record:
     return {"cores": os.cpu_count(), "memoryGiB": round(memory / _GIB), "python": platform.python_version()}
 
 
-def _write(folder: Path, record: Record, text: str) -> Path:
+def _write(folder: Path, record: Record) -> None:
     ours = record["operators"][table.OURS]
     name = f"operator-{ours['tenants']}x{ours['modelsPerTenant']}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
-    (folder / f"{name}.txt").write_text(text + "\n")
-    return folder / f"{name}.json"
+    (folder / f"{name}.txt").write_text(table.table(record) + "\n")
 
 
 def _options() -> argparse.Namespace:

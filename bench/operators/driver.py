@@ -28,6 +28,8 @@ IN_FLIGHT = 32
 """Requests at the same time; more bring no more out of an API server on two cores."""
 WATCHES = 4
 INACTIVITY = 600.0
+_BREATH = 0.05
+"""Seconds between the end of a watch and the next."""
 _FORCED = {"fieldManager": "bench", "force": "true"}
 
 
@@ -75,10 +77,14 @@ class Driver:
     async def watch(
         self, resource: resources.Resource, version: str, label: str | None = None
     ) -> AsyncIterator[tuple[str, Manifest]]:
-        """Yield changes of a kind from a version on."""
-        params = {"resourceVersion": version} | ({"labelSelector": label} if label else {})
-        async for event in self._client.watch(resource.path(), params, INACTIVITY):
-            yield event["type"], event["object"]
+        """Yield changes of a kind from a version on, for ever; a watch that the API server ends is taken up again."""
+        selected = {"labelSelector": label} if label else {}
+        while True:
+            params = {"resourceVersion": version, **selected}
+            async for event in self._client.watch(resource.path(), params, INACTIVITY):
+                version = event["object"]["metadata"]["resourceVersion"]
+                yield event["type"], event["object"]
+            await asyncio.sleep(_BREATH)
 
     async def counts(self) -> Counts:
         """Return what everybody but this driver has asked for so far."""

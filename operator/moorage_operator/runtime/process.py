@@ -101,8 +101,8 @@ class Process:
 
         At a start Kopf tells of every object seconds after our lists did; all tenants would be compared twice.
         """
-        if not self._store.has_seen(kind, version):
-            self._queue.add(tenant)
+        if self._reconciler is not None and not self._store.has_seen(kind, version):
+            self._reconciler.ask(tenant)
 
     def silence(self) -> float:
         """Return for how many seconds none of the watches has heard anything, and 0 before the first."""

@@ -1,14 +1,16 @@
 """The keyed work queue between events and workers.
 
 Separate because it alone decides when a tenant is worked on: a key waits at most once, is with at most one worker,
-comes back when it was added meanwhile, and a key that fails waits for itself alone.
+comes back when it was added meanwhile, and a key that fails waits for itself alone. Keys that only might need work wait
+behind those that something happened to: a process that begins to lead has all tenants to look at, and a repair due now
+must not wait for the last of them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ LONGEST_DELAY = 60.0
 
 
 class WorkQueue:
-    """Keys to be worked on, in the order they came.
+    """Keys to be worked on: added ones in the order they came, then those behind, the latest remembered first.
 
     Not thread-safe; one event loop owns it. ``clock`` is read for delayed keys only.
     """
@@ -31,6 +33,7 @@ class WorkQueue:
         self._first_delay = first_delay
         self._longest_delay = longest_delay
         self._waiting: deque[str] = deque()
+        self._behind: OrderedDict[str, None] = OrderedDict()
         self._dirty: set[str] = set()
         self._in_flight: set[str] = set()
         self._failures: dict[str, int] = {}
@@ -40,7 +43,7 @@ class WorkQueue:
 
     def __len__(self) -> int:
         """Return how many keys wait for a worker; delayed ones and those in flight do not count."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._behind)
 
     @property
     def delayed(self) -> int:
@@ -53,12 +56,33 @@ class WorkQueue:
 
     def add(self, key: str) -> None:
         """Ask for work on a key: now, or as soon as the worker that has it is done."""
-        if key in self._dirty:
+        if key in self._dirty and key not in self._behind:
             return
+        self._behind.pop(key, None)
         self._dirty.add(key)
         if key not in self._in_flight:
             self._waiting.append(key)
             self._changed.set()
+
+    def add_behind(self, key: str) -> None:
+        """Ask for work on a key behind all others; one that is asked for already keeps its place."""
+        if self._put_behind(key):
+            self._behind.move_to_end(key, last=False)
+
+    def remember(self, key: str) -> None:
+        """Ask for work on a key before all others that are behind: nobody works yet, and the latest matters most."""
+        if key in self._behind or self._put_behind(key):
+            self._behind.move_to_end(key)
+
+    def _put_behind(self, key: str) -> bool:
+        if key in self._in_flight:
+            self.add(key)
+        if key in self._dirty:
+            return False
+        self._dirty.add(key)
+        self._behind[key] = None
+        self._changed.set()
+        return True
 
     def add_after(self, key: str, seconds: float) -> None:
         """Ask for work on a key later; of several delays of one key the shortest counts."""
@@ -90,7 +114,7 @@ class WorkQueue:
         """Return the next key; it is in flight until ``done``."""
         while True:
             self._promote()
-            if self._waiting:
+            if self._waiting or self._behind:
                 return self._take()
             self._changed.clear()
             await self._wait()
@@ -103,7 +127,7 @@ class WorkQueue:
             self._changed.set()
 
     def _take(self) -> str:
-        key = self._waiting.popleft()
+        key = self._waiting.popleft() if self._waiting else self._behind.popitem()[0]
         self._dirty.discard(key)
         self._in_flight.add(key)
         return key

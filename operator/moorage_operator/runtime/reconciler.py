@@ -109,28 +109,43 @@ class Reconciler:
         self._resync_seconds = resync_seconds
         self._figures = figures
         self._resume_at = clock.monotonic()
+        self._is_leading = False
 
     def changed(self, change: Change) -> None:
         """Ask for work on the tenant whose observed objects changed; of all when it concerns all."""
         if change.tenant == watched.EVERY_TENANT:
             self.enqueue_all()
         else:
-            self._queue.add(change.tenant)
+            self.ask(change.tenant)
+
+    def ask(self, key: str) -> None:
+        """Ask for work on a tenant that something happened to.
+
+        A standby remembers the latest: should the leader be gone, that is where its work ended.
+        """
+        if self._is_leading:
+            self._queue.add(key)
+        else:
+            self._queue.remember(key)
 
     def enqueue_all(self) -> None:
-        """Ask for work on every tenant."""
+        """Ask for work on every tenant, behind those that something happened to."""
         for key in self._store.tenants():
-            self._queue.add(key)
+            self._queue.add_behind(key)
 
     async def lead(self) -> None:
         """Work until cancelled; begins with every tenant, since a predecessor may have ended anywhere."""
         self.enqueue_all()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._work())
-            group.create_task(self._resync())
-            if self._figures is not None:
-                group.create_task(self._figures.run())
+        self._is_leading = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._workers):
+                    group.create_task(self._work())
+                group.create_task(self._resync())
+                if self._figures is not None:
+                    group.create_task(self._figures.run())
+        finally:
+            self._is_leading = False
 
     async def _work(self) -> None:
         while True:
@@ -140,6 +155,9 @@ class Reconciler:
                 await self.reconcile(key)
             finally:
                 self._queue.done(key)
+            # A pass that writes nothing waits for nothing. A thousand of them in a row would let no answer in and no
+            # renewal of the Lease out: it is lost, taken again, and everything begins anew, for ever.
+            await asyncio.sleep(0)
 
     async def _wait_out(self) -> None:
         """Wait as long as the API server asked for when it shed load; it meant all of us."""

@@ -137,3 +137,52 @@ async def test_depth_counts_what_waits_for_a_worker_alone(queue: WorkQueue) -> N
     queue.add_after("c", 5)
     await queue.get()
     assert (len(queue), queue.delayed) == (1, 1)
+
+
+async def test_keys_behind_come_after_those_added_whenever_they_were(queue: WorkQueue) -> None:
+    for key in ("a", "b"):
+        queue.add_behind(key)
+    queue.add("c")
+    assert await queue.get() == "c"
+
+
+async def test_a_key_behind_that_something_happens_to_comes_first_and_once(queue: WorkQueue) -> None:
+    for key in ("a", "b", "c"):
+        queue.add_behind(key)
+    queue.add("b")
+    assert len(queue) == 3
+    assert await queue.get() == "b"
+    assert sorted([await queue.get(), await queue.get()]) == ["a", "c"]
+
+
+async def test_what_is_remembered_last_comes_first_and_what_is_behind_comes_last(queue: WorkQueue) -> None:
+    for key in ("old", "again", "new", "again"):
+        queue.remember(key)
+    queue.add_behind("any")
+    queue.add_behind("new")
+    assert [await queue.get() for _ in range(4)] == ["again", "new", "old", "any"]
+
+
+async def test_an_added_key_is_not_put_behind(queue: WorkQueue) -> None:
+    for key in ("a", "b"):
+        queue.add(key)
+    queue.add_behind("a")
+    queue.remember("b")
+    assert [await queue.get() for _ in range(2)] == ["a", "b"]
+    assert len(queue) == 0
+
+
+async def test_a_key_in_flight_that_is_put_behind_comes_back_when_done(queue: WorkQueue) -> None:
+    queue.add("a")
+    await queue.get()
+    queue.add_behind("a")
+    assert len(queue) == 0
+    queue.done("a")
+    assert await queue.get() == "a"
+
+
+async def test_a_waiting_worker_wakes_for_a_key_behind(queue: WorkQueue) -> None:
+    waiting = asyncio.ensure_future(queue.get())
+    await settle()
+    queue.add_behind("a")
+    assert await waiting == "a"

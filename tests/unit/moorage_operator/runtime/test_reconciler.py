@@ -101,8 +101,7 @@ class Leading:
         return [at for at, namespace in self.server.posts if namespace == f"tenant-{name}"]
 
 
-@asynccontextmanager
-async def leading(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> AsyncIterator[Leading]:
+def standby(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> Leading:
     server = Server(clock, {f"tenant-{name}": given for name, given in errors.items()})
     store, queue, metrics, decider = Store(), WorkQueue(clock), Metrics(), Decider()
     for number, name in enumerate(tenants):
@@ -125,9 +124,20 @@ async def leading(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiE
         workers=2,
         resync_seconds=600,
     )
-    task = asyncio.create_task(reconciler.lead())
+    return Leading(clock, server, decider, queue, store, reconciler, metrics)
+
+
+@asynccontextmanager
+async def leading(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> AsyncIterator[Leading]:
+    async with begun(standby(clock, *tenants, **errors)) as it:
+        yield it
+
+
+@asynccontextmanager
+async def begun(it: Leading) -> AsyncIterator[Leading]:
+    task = asyncio.create_task(it.reconciler.lead())
     await settle()
-    yield Leading(clock, server, decider, queue, store, reconciler, metrics)
+    yield it
     task.cancel()
     await asyncio.wait({task})
 
@@ -136,6 +146,44 @@ async def test_leading_begins_with_every_tenant(clock: FakeClock) -> None:
     async with leading(clock, "a", "b", "c") as it:
         assert sorted(set(it.decider.seen)) == ["a", "b", "c"]
         assert len(it.server.posts) == 3
+
+
+async def test_a_standby_that_begins_to_lead_starts_with_what_changed_last(clock: FakeClock) -> None:
+    it = standby(clock, "a", "b", "c", "d")
+    for name in ("c", "b", "c"):
+        it.reconciler.ask(name)
+    async with begun(it):
+        order = list(dict.fromkeys(it.decider.seen))
+        assert order[:2] == ["c", "b"]
+        assert sorted(order) == ["a", "b", "c", "d"]
+
+
+async def test_others_have_their_turn_between_tenants_that_need_nothing(clock: FakeClock) -> None:
+    """The Lease is renewed in the same event loop: starved of it, a leader loses the Lease over and over."""
+    it = standby(clock, *"abcdefgh")
+    for name in "abcdefgh":
+        it.store.caches["Service"].observe(manifest("triton", 50, namespace=f"tenant-{name}"))
+    turns: list[int] = []
+
+    async def other() -> None:
+        while len(it.decider.seen) < 8:
+            turns.append(len(it.decider.seen))
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    async with begun(it):
+        await beside
+    assert it.server.posts == []
+    assert len(set(turns)) >= 3
+
+
+async def test_a_change_comes_before_the_tenants_that_are_only_compared(clock: FakeClock) -> None:
+    async with leading(clock, "a", "b", "c") as it:
+        before = len(it.decider.seen)
+        it.reconciler.enqueue_all()
+        it.reconciler.ask("c")
+        await settle()
+        assert it.decider.seen[before] == "c"
 
 
 async def test_after_writes_a_tenant_is_looked_at_again_and_then_rests(clock: FakeClock) -> None:
@@ -241,6 +289,8 @@ async def test_a_decision_that_time_changes_is_made_again_in_time(clock: FakeClo
 
 async def test_every_tenant_is_looked_at_once_per_period_and_not_all_at_once(clock: FakeClock) -> None:
     async with leading(clock, *(f"t{number}" for number in range(20))) as it:
+        # Once more: every pass gives the others a turn, so that 20 tenants take longer than one settling.
+        await settle()
         it.decider.seen.clear()
         await clock.advance(600)
         assert 20 <= len(it.decider.seen) <= 21
