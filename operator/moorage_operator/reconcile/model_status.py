@@ -31,6 +31,8 @@ class Refusal:
 
     reason: str
     message: str
+    is_waiting: bool = False
+    """Whether it passes by itself, once another model is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def failures(reports: Iterable[Report]) -> list[Report]:
 def transition(standing: Standing) -> Transition:
     """Return where the change to the wanted revision stands."""
     if standing.refusal:
-        return "InvalidSpec"
+        return "InProgress" if standing.refusal.is_waiting else "InvalidSpec"
     if standing.rejection or failures(standing.target):
         return "BlockedByFailedLoad"
     return "UpToDate" if is_loaded_everywhere(standing.target) and not standing.trial else "InProgress"
@@ -178,12 +180,16 @@ def _failure_info(standing: Standing) -> Mapping[str, str] | None:
 
 
 def _states(standing: Standing) -> dict[str, State]:
-    target: State = "FailedToLoad" if standing.refusal else _state(standing.target)
+    target: State = _refused(standing.refusal) if standing.refusal else _state(standing.target)
     states: dict[str, State] = {"targetModelState": target}
     if standing.rollout.stable:
         serves = any(report.state == "Loaded" for report in standing.stable)
         states["activeModelState"] = "Loaded" if serves else _state(standing.stable)
     return states
+
+
+def _refused(refusal: Refusal) -> State:
+    return "Pending" if refusal.is_waiting else "FailedToLoad"
 
 
 def _state(reports: tuple[Report, ...]) -> State:
