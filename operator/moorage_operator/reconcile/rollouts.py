@@ -55,7 +55,7 @@ def canaries(world: World) -> tuple[Canary, ...]:
 
 def _is_judged(model: Manifest) -> bool:
     rollout = (model.get("spec") or {}).get("rollout") or {}
-    return bool(rollout.get("autoPromote")) and not identity.is_paused(model)
+    return rollout.get("autoPromote") is not None and not identity.is_paused(model)
 
 
 def trial(world: World, model: Manifest, rollout: RolloutSpec, target: Revision, now: datetime) -> Judgement | None:

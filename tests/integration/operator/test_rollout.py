@@ -204,6 +204,13 @@ def gateway(plane: Plane) -> Iterator[RevisionCounters]:
     thread.join()
 
 
+def events(plane: Plane, tenant_name: str) -> set[tuple[str, str]]:
+    """Return type and reason of the Events about the tenant's model."""
+    path = f"/api/v1/namespaces/{names.tenant_namespace(tenant_name)}/events"
+    found = plane.kube.request("GET", path, params={"fieldSelector": "involvedObject.name=m"}).json()["items"]
+    return {(one["type"], one["reason"]) for one in found}
+
+
 def answer(counters: RevisionCounters, tenant_name: str, revision: str, *, failing: bool) -> None:
     for _ in range(20):
         with suppress(ModelFailedError), counters.counting(tenant_name, "m", revision):
@@ -227,6 +234,8 @@ def test_what_gateways_count_decides_about_a_canary(plane: Plane, *, failing: bo
         decided = ("False", "CanaryFailed") if failing else ("True", "Loaded")
         plane.wait(lambda: plane.condition(made, "Ready") == decided, "the verdict")
         assert traffic(plane, name) == ({first: 100} if failing else {second: 100})
+    told_people = ("Warning", "CanaryFailed") if failing else ("Normal", "Loaded")
+    plane.wait(lambda: told_people in events(plane, name), "the Event", seconds=5)
     loser = second if failing else first
     plane.wait(lambda: told(plane, name)[loser] is None, "the end of the drain")
     plane.settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,9 @@ from moorage_api.gateway.proxy import NotSentError
 from moorage_api.gateway.replies import NotHeldError
 from moorage_crds import names
 from moorage_crds.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from tests.support.api import Api
 
 REVISION = {"tenant": "acme", "model": "digits", "revision": "aaaaaaaa"}
 
@@ -62,3 +66,7 @@ def test_of_too_many_revisions_those_asked_longest_ago_are_forgotten() -> None:
         with counters.counting("acme", "digits", revision):
             pass
     assert [counted(registry, revision=each * 8)[0] for each in "abc"] == [2, None, 1]
+
+
+async def test_a_running_api_shows_them_with_its_other_metrics(api: Api) -> None:
+    assert api.services.registry.get_sample_value(names.GATEWAY_STARTED)

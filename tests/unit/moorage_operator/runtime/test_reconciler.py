@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from moorage_crds import labels
 from moorage_operator.metrics import Metrics
-from moorage_operator.reconcile import Action, ApplyStatus, Create, World
+from moorage_operator.reconcile import Action, ApplyStatus, Canary, Create, Tally, World
 from moorage_operator.runtime import apierrors, watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.cache import Change, Entry
@@ -15,13 +16,13 @@ from moorage_operator.runtime.client import APPLY, JSON, REQUEST_TIMEOUT
 from moorage_operator.runtime.events import Recorder
 from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
-from moorage_operator.runtime.reconciler import Decisions, Reconciler
+from moorage_operator.runtime.reconciler import Decisions, Figures, Reconciler
 from moorage_operator.runtime.store import Store
-from tests.unit.moorage_operator.runtime.fake_clock import FakeClock, settle
+from tests.unit.moorage_operator.runtime.fake_clock import START, FakeClock, settle
 from tests.unit.moorage_operator.runtime.objects import Manifest, manifest, tenant
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
     from datetime import datetime
 
 
@@ -65,6 +66,7 @@ class Decider:
     statuses: set[str] = field(default_factory=set)
     """Tenants of which only the status is ever written."""
     again: float | None = None
+    canaries: list[Mapping[tuple[str, str], Tally]] = field(default_factory=list)
 
     def decide(self, world: World, now: datetime, failure: str | None = None) -> tuple[Action, ...]:
         assert now.tzinfo
@@ -72,6 +74,7 @@ class Decider:
             self.told.append((world.tenant_name, failure))
             return ()
         self.seen.append(world.tenant_name)
+        self.canaries.append(world.canaries)
         if world.tenant_name in self.broken:
             raise RuntimeError("a bug")
         if world.tenant_name in self.statuses:
@@ -101,7 +104,9 @@ class Leading:
         return [at for at, namespace in self.server.posts if namespace == f"tenant-{name}"]
 
 
-def standby(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> Leading:
+def standby(
+    clock: FakeClock, *tenants: str, figures: Figures | None = None, **errors: list[apierrors.ApiError]
+) -> Leading:
     server = Server(clock, {f"tenant-{name}": given for name, given in errors.items()})
     store, queue, metrics, decider = Store(), WorkQueue(clock), Metrics(), Decider()
     for number, name in enumerate(tenants):
@@ -123,13 +128,16 @@ def standby(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError])
         clock=clock,
         workers=2,
         resync_seconds=600,
+        figures=figures,
     )
     return Leading(clock, server, decider, queue, store, reconciler, metrics)
 
 
 @asynccontextmanager
-async def leading(clock: FakeClock, *tenants: str, **errors: list[apierrors.ApiError]) -> AsyncIterator[Leading]:
-    async with begun(standby(clock, *tenants, **errors)) as it:
+async def leading(
+    clock: FakeClock, *tenants: str, figures: Figures | None = None, **errors: list[apierrors.ApiError]
+) -> AsyncIterator[Leading]:
+    async with begun(standby(clock, *tenants, figures=figures, **errors)) as it:
         yield it
 
 
@@ -312,3 +320,51 @@ async def test_a_change_that_concerns_all_asks_for_all(clock: FakeClock) -> None
         it.reconciler.changed(change("b"))
         await settle()
         assert sorted(it.decider.seen) == ["a", "b", "b"]
+
+
+@dataclass
+class Counted:
+    """Figures of one canary; what is followed is kept."""
+
+    followed: list[tuple[str, tuple[Canary, ...]]] = field(default_factory=list)
+    is_running: bool = False
+
+    def follow(self, tenant: str, canaries: Iterable[Canary]) -> None:
+        self.followed.append((tenant, tuple(canaries)))
+
+    def tallies(self, tenant: str) -> dict[tuple[str, str], Tally]:
+        return {("digits", "aaaaaaaa"): Tally(START)} if tenant == "a" else {}
+
+    async def run(self) -> None:
+        self.is_running = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.is_running = False
+
+
+async def test_only_the_leader_counts_and_what_was_counted_is_part_of_the_world(clock: FakeClock) -> None:
+    figures = Counted()
+    async with leading(clock, "a", "b", figures=figures) as it:
+        assert figures.is_running
+        assert {tenant for tenant, _ in figures.followed} == {"a", "b"}
+        assert dict(zip(it.decider.seen, it.decider.canaries, strict=True)) == {
+            "a": {("digits", "aaaaaaaa"): Tally(START)},
+            "b": {},
+        }
+    assert not figures.is_running
+
+
+async def test_a_canary_that_figures_decide_about_is_followed(clock: FakeClock) -> None:
+    figures = Counted()
+    async with leading(clock, figures=figures) as it:
+        rollout = {"canary": {"weight": 10}, "autoPromote": {}}
+        model = manifest("digits", 1, namespace="tenant-a", uid="m", kind="ModelDeployment", spec={"rollout": rollout})
+        held = manifest("digits-aaaaaaaa", 2, namespace="tenant-a", uid="r", kind="ControllerRevision", revision=2)
+        since = {labels.CANARY_SINCE: "2030-01-01T00:00:00Z"}
+        held["metadata"] |= {"annotations": since, "ownerReferences": [{"uid": "m"}]}
+        it.store.caches["ModelDeployment"].observe(model)
+        it.store.caches["ControllerRevision"].observe(held)
+        it.queue.add("a")
+        await settle()
+        assert figures.followed[-1] == ("a", (Canary("digits", "aaaaaaaa", START),))
