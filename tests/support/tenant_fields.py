@@ -48,7 +48,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "inference.modelStore.sizeLimit": ("1Gi", "2Gi"),
     "inference.modelStore.storage.size": ("5Gi", "6Gi"),
     "inference.modelStore.storage.storageClassName": ("fast", "slow"),
-    "inference.modelClaims": (["models"], ["models", "weights"]),
+    "inference.modelClaims": (["shared"], ["shared", "weights"]),
     "vectorStore.backend": ("None", "None"),
     "vectorStore.replicas": (3, 3),
     "vectorStore.storage.size": ("20Gi", "30Gi"),
