@@ -7,7 +7,6 @@ value can escape its field.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +29,10 @@ PYTHON = "python"
 ENSEMBLE = "ensemble"
 """No backend of Triton's but its word for a pipeline of other models, which it calls a platform."""
 
+CALLED = "model."
+"""Before a model's name, the key in ``parameters`` whose value is the Triton name to call it by."""
+
 _PARAMETERS = "parameters"
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def written(revision: Revision, backend: str, config: Config, own: str | None = 
     _overlay(message, config_spec.message(config))
     _check_backend(message, backend)
     _check_batching(message)
-    _check_steps(message)
+    _resolve(message, revision)
     samples = warmup.kept(message)
     message.ClearField("model_warmup")
     return Written(_stamped(message, revision, backend), samples)
@@ -109,8 +110,12 @@ def _check_batching(message: Any) -> None:
         raise ConfigError(f"preferred batch size {preferred} exceeds the maximum, {message.max_batch_size}")
 
 
-def _check_steps(message: Any) -> None:
-    """Refuse an ensemble whose step is a path: Triton would read it outside of the repository."""
+def _resolve(message: Any, revision: Revision) -> None:
+    """Turn models' names into those under which Triton serves them; any other name would reach out of the tenant's."""
     for step in message.ensemble_scheduling.step:
-        if not _PLAIN.fullmatch(step.model_name):
-            raise ConfigError(f"config.pbtxt: ensemble step {step.model_name!r} is not a model's name")
+        name = revision.called.get(step.model_name)
+        if name is None:
+            raise ConfigError(f"ensemble step {step.model_name!r} is no model of spec.dependsOn")
+        step.model_name, step.model_version = name, -1
+    for model, name in revision.called.items():
+        message.parameters[f"{CALLED}{model}"].string_value = name

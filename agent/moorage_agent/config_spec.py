@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         Warmup,
     )
 
+_LATEST = -1
+"""A step's version, in Triton's words: a revision has one."""
+
 _CORRELATION = "CONTROL_SEQUENCE_CORRID"
 _FALSE_TRUE = {"TYPE_INT32": "int32_false_true", "TYPE_FP32": "fp32_false_true", "TYPE_BOOL": "bool_false_true"}
 """Control's field by element type; a control that is no CORRID takes one of these types."""
@@ -42,6 +45,10 @@ def message(config: Config) -> Any:
         made.model_transaction_policy.decoupled = True
     for key, value in config.parameters.items():
         made.parameters[key].string_value = value
+    for step in config.steps:
+        made.ensemble_scheduling.step.add(
+            model_name=step.model, model_version=_LATEST, input_map=step.inputs, output_map=step.outputs
+        )
     for sample in config.warmup:
         _set_warmup(made.model_warmup.add(name=sample.name, batch_size=sample.batch_size, count=sample.count), sample)
     return made

@@ -94,6 +94,8 @@ def decide(desired: Mapping[str, Revision], seen: Seen, memory: Memory, now: flo
     """Return the next step of each revision that needs one, by Triton name."""
     names = {*desired, *seen.disk.staged, *seen.disk.placed, *(seen.triton or {})} - set(memory.busy)
     steps = {name: _step(name, desired.get(name), seen, memory, now) for name in sorted(names)}
+    for name in _called_by_kept(desired, memory, now) - desired.keys():
+        steps.pop(name, None)  # Its model was deleted; what is built on it serves on.
     return _suspects_alone({name: step for name, step in steps.items() if step}, memory)
 
 
@@ -104,6 +106,12 @@ def is_kept(revision: Revision | None, memory: Memory, now: float) -> bool:
     if revision.intent == labels.WANTED:
         return True
     return now < memory.draining.get(revision.triton_name, now) + DRAIN_SECONDS
+
+
+def _called_by_kept(desired: Mapping[str, Revision], memory: Memory, now: float) -> set[str]:
+    """Return the Triton names that kept revisions call."""
+    kept = (revision for revision in desired.values() if is_kept(revision, memory, now))
+    return {name for revision in kept for name in revision.called.values()}
 
 
 def is_serving(revision: Revision, seen: Seen) -> bool:
@@ -169,7 +177,15 @@ def _with_triton(name: str, revision: Revision, seen: Seen, memory: Memory, *, w
         return _with_ready(name, revision, model, seen, is_cold=_is_cold(name, seen, memory), waiting=waiting)
     if waiting:
         return Step.WITHDRAW if name in seen.disk.placed else None
-    return Step.LOAD if _is_recorded(revision, seen) else None
+    return Step.LOAD if _is_recorded(revision, seen) and not _absent(revision, seen) else None
+
+
+def _absent(revision: Revision, seen: Seen) -> list[str]:
+    """Return the models that a revision calls and Triton does not serve: until it does, a load would fail."""
+    served = seen.triton or {}
+    return [
+        model for model, name in revision.called.items() if name not in served or served[name].state != triton.READY
+    ]
 
 
 def _is_another(revision: Revision, seen: Seen) -> bool:
@@ -213,9 +229,26 @@ def _suspects_alone(steps: dict[str, Step], memory: Memory) -> dict[str, Step]:
 State = Literal["Fetching", "Loading", "Loaded", "FetchFailed", "LoadFailed", "Unloading"]
 
 
-def state(revision: Revision, seen: Seen, memory: Memory, now: float) -> ReplicaRevision | None:
+def missing(revision: Revision, desired: Mapping[str, Revision], seen: Seen, memory: Memory) -> str | None:
+    """Return why a model that a revision calls will not be there, None where it will or is."""
+    if seen.triton is None:
+        return None
+    for model in _absent(revision, seen):
+        called = desired.get(revision.called[model])
+        if called is None or called.intent is None:
+            return f"revision {revision.needs[model]} of model {model} is not held any more"
+        if failure := failure_of(called, memory):
+            return f"model {model} is not loaded: {failure.message}"
+    return None
+
+
+def state(
+    revision: Revision, seen: Seen, memory: Memory, now: float, desired: Mapping[str, Revision] | None = None
+) -> ReplicaRevision | None:
     """Return what to report of a revision, None when there is nothing to say."""
     said = _state(revision, seen, memory, now)
+    if said and said.state == "Loading" and (lacking := missing(revision, desired or {}, seen, memory)):
+        said = _report(revision, "LoadFailed", lacking[:_MAX_MESSAGE], "DependencyMissing")
     digest = seen.disk.digests.get(revision.triton_name)
     return said.model_copy(update={"source_digest": digest}) if said and digest else said
 

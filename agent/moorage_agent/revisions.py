@@ -44,11 +44,18 @@ class Revision:
     """Manifest digest that its folder must have, None until the first one was recorded."""
     egress: str = ""
     """Ranges that its source may lead to although they are not public, comma between."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Revision hash of each model that this one calls, by the model's name."""
 
     @property
     def triton_name(self) -> str:
         """Return the name under which Triton serves it, and of its folder."""
         return names.triton_name(self.model, self.hash)
+
+    @property
+    def called(self) -> dict[str, str]:
+        """Return the Triton name of each model that this one calls, by the model's name."""
+        return {model: names.triton_name(model, needed) for model, needed in self.needs.items()}
 
     def snapshot(self) -> Mapping[str, Any]:
         """Return the snapshot, proven to be the one that the revision is named after; raises FetchError."""
@@ -79,7 +86,14 @@ def parse(manifest: Mapping[str, Any]) -> Revision | None:
         credentials=annotations.get(labels.CREDENTIALS_FROM),
         digest=annotations.get(labels.SOURCE_DIGEST),
         egress=annotations.get(labels.EGRESS_CIDRS, ""),
+        needs=_needs(manifest.get("data") or {}),
     )
+
+
+def _needs(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a snapshot is built on; a name that is none could never be loaded and is left out."""
+    found: Mapping[str, str] = data.get("dependencies") or {}
+    return {model: needed for model, needed in found.items() if _is_model(model) and _HASH.fullmatch(needed)}
 
 
 def _is_model(name: str) -> bool:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_BACKEND = config_pbtxt.PYTHON
 _MAX_CONFIG = 1 << 20
+_NONE = Source()
+"""The source of an ensemble, which needs no files."""
 
 
 async def stage(revision: Revision, sources: Fetcher, repository: Repository) -> None:
@@ -39,7 +41,8 @@ async def stage(revision: Revision, sources: Fetcher, repository: Repository) ->
     folder = await asyncio.to_thread(repository.begin, name)
     try:
         budget = Budget(await asyncio.to_thread(repository.room), reach=_reach(revision))
-        await sources.fetch(source, folder, budget)
+        if source != _NONE:
+            await sources.fetch(source, folder, budget)
         digest = await asyncio.to_thread(_proven, source, folder, revision)
         await asyncio.to_thread(_finish, revision, folder, backend, config)
         if digest:
@@ -77,7 +80,7 @@ def _with_credentials(source: Source, secret: str | None) -> Source:
 
 def _proven(source: Source, folder: Path, revision: Revision) -> str | None:
     """Return the manifest digest of a source that promises none, and so is held to its first; None for any other."""
-    if source.inline or source.sha256:
+    if source == _NONE or source.inline or source.sha256:
         return None
     found = manifest.digest(folder)
     if revision.digest not in (None, found):

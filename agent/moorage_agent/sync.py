@@ -213,7 +213,7 @@ class Sync:
         entries: dict[str, Entry] = {revision.model: () for revision in desired.values()}
         states: Counter[str] = Counter()
         for _, revision in sorted(desired.items()):
-            if said := decide.state(revision, seen, memory, now):
+            if said := decide.state(revision, seen, memory, now, desired):
                 entries[revision.model] = (*entries[revision.model], said)
                 states[said.state] += 1
         self._reports.submit(entries)

@@ -72,6 +72,8 @@ REASONS: Final = {
     "Aborted": "A person rejected the revision that the spec asks for; the stable one serves on.",
     "Pinned": "Every ready replica serves the revision that spec.rollout.pin names.",
     "RevisionNotFound": "spec.rollout.pin names a revision that is not kept; what serves goes on serving.",
+    "DependencyNotReady": "A model that this one is built on has no serving revision yet.",
+    "DependencyCycle": "Models are built on each other in a circle.",
     "Loaded": "Every ready replica serves the revision.",
 }
 """Reason -> sentence of documentation. ``Reason`` strings in conditions come from here alone."""

@@ -9,7 +9,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, JsonValue
 
-from moorage_crds.schema import Schema
+from moorage_crds.names import MODEL_NAME_MAX
+from moorage_crds.schema import DNS_LABEL, Schema
 
 RAW_MAX: Final = 64 * 1024
 """Longest ``raw``, in characters."""
@@ -50,8 +51,8 @@ CONFIG_RULES: list[JsonValue] = [
         "message": "spec.config.dynamicBatching.preferredBatchSizes must not exceed spec.config.maxBatchSize",
     },
     {
-        "rule": "!has(self.parameters) || !('revision' in self.parameters)",
-        "message": "spec.config.parameters must not hold 'revision', which is Moorage's own",
+        "rule": "!has(self.parameters) || self.parameters.all(k, k != 'revision' && !k.startsWith('model.'))",
+        "message": "spec.config.parameters must not hold 'revision' or 'model.*', which are Moorage's own",
     },
     {
         "rule": ("!has(self.warmup) || self.maxBatchSize == 0 || self.warmup.all(w, w.batchSize <= self.maxBatchSize)"),
@@ -93,6 +94,9 @@ CONTROL_RULES: list[JsonValue] = [
     },
 ]
 """CEL rules of ``SequenceControl``."""
+
+ModelName = Annotated[str, Field(pattern=DNS_LABEL, max_length=MODEL_NAME_MAX)]
+"""Name of a ModelDeployment in the same namespace."""
 
 _BatchSize = Annotated[int, Field(ge=1, le=4096)]
 
@@ -172,6 +176,17 @@ class SequenceBatching(Schema):
     """Inputs by which Triton tells the model about the sequence."""
 
 
+class Step(Schema):
+    """One model of an ensemble and how its tensors are joined to those of the others."""
+
+    model: ModelName
+    """Model of the same tenant; its serving revision is called."""
+    inputs: dict[str, Annotated[str, Field(min_length=1, max_length=128)]] = Field(min_length=1, max_length=64)
+    """Tensor of the ensemble by the model's input that it goes into."""
+    outputs: dict[str, Annotated[str, Field(min_length=1, max_length=128)]] = Field(min_length=1, max_length=64)
+    """Tensor of the ensemble by the model's output that it comes from."""
+
+
 class WarmupInput(Schema):
     """What a warm-up request says to one input."""
 
@@ -223,6 +238,8 @@ class Config(Schema):
     """The model answers a request any number of times, as a stream."""
     parameters: dict[str, Annotated[str, Field(max_length=4096)]] = Field(default={}, max_length=64)
     """Settings that backend and model read, by name; not what callers may tune."""
+    steps: list[Step] = Field(default=[], max_length=32)
+    """Models that an ensemble passes its tensors through."""
     warmup: list[Warmup] = Field(default=[], max_length=16)
     """Requests that the model must answer before it takes traffic."""
     raw: Annotated[str, Field(max_length=RAW_MAX)] = ""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from moorage_crds.modelconfig import CONFIG_RULES, Config
+from moorage_crds.modelconfig import CONFIG_RULES, Config, ModelName
 from moorage_crds.names import MODEL_NAME_MAX
 from moorage_crds.rollout import ROLLOUT_RULES, Rollout
 from moorage_crds.schema import DNS_LABEL, Condition, Schema, SecretReference
@@ -97,12 +97,14 @@ class Source(Schema):
 class ModelDeploymentSpec(Schema):
     """What the model shall be."""
 
-    source: Annotated[Source, Field(json_schema_extra={"x-kubernetes-validations": SOURCE_RULES})]
-    """Where the model's files come from."""
+    source: Annotated[Source, Field(json_schema_extra={"x-kubernetes-validations": SOURCE_RULES})] | None = None
+    """Where the model's files come from; only an ensemble needs none."""
     backend: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)] = "python"
     """Triton backend that runs the model, such as ``onnxruntime`` or ``python``."""
     config: Annotated[Config, Field(json_schema_extra={"x-kubernetes-validations": CONFIG_RULES})] = Config()
     """What becomes the model's ``config.pbtxt``."""
+    depends_on: list[ModelName] = Field(default=[], max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"})
+    """Models of the same tenant that this one calls, besides the steps of its ensemble."""
     rollout: Annotated[Rollout, Field(json_schema_extra={"x-kubernetes-validations": ROLLOUT_RULES})] = Rollout()
     """How traffic moves to a new revision; makes no revision itself."""
     revision_history_limit: Annotated[int, Field(ge=0, le=50)] = 5
@@ -240,6 +242,28 @@ class ModelDeployment(Schema):
                 "!self.metadata.name.contains('--')"
             ),
             f"metadata.name must be a DNS label of at most {MODEL_NAME_MAX} characters without '--'",
+        ),
+        (
+            "has(self.spec.source) || self.spec.backend == 'ensemble'",
+            "spec.source must be set, but for backend ensemble",
+        ),
+        (
+            "!has(self.spec.config.steps) || self.spec.config.steps.size() == 0 || self.spec.backend == 'ensemble'",
+            "spec.config.steps go with backend ensemble",
+        ),
+        (
+            (
+                "self.spec.backend != 'ensemble' || (!has(self.spec.config.dynamicBatching) && "
+                "!has(self.spec.config.sequenceBatching) && self.spec.config.instanceGroups.size() == 0)"
+            ),
+            "backend ensemble takes no instanceGroups, dynamicBatching or sequenceBatching; its steps do",
+        ),
+        (
+            (
+                "!(self.metadata.name in self.spec.dependsOn) && "
+                "(!has(self.spec.config.steps) || self.spec.config.steps.all(s, s.model != self.metadata.name))"
+            ),
+            "a model must not depend on itself",
         ),
     )
     COLUMNS: ClassVar[tuple[tuple[str, str, str], ...]] = (

@@ -18,19 +18,24 @@ if TYPE_CHECKING:
 HASH_LENGTH = 8
 
 
-def snapshot(tenant_id: str, model: str, spec: ModelDeploymentSpec) -> dict[str, Any]:
+def snapshot(
+    tenant_id: str, model: str, spec: ModelDeploymentSpec, dependencies: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the revision's data: ``{tenantID, model, source, backend, config}``.
+
+    ``dependencies``, the revision hash of each model that this one calls, is a further key where there are any.
 
     Only what differs from the defaults is kept, so that a field added to the resource later leaves the hash of
     every model that does not use it as it was. Fields that do not decide the bytes are left out.
     """
-    return {
+    data: dict[str, Any] = {
         "tenantID": tenant_id,
         "model": model,
-        "source": _explicit(spec.source, without={"credentials_secret_ref"}),
+        "source": _explicit(spec.source, without={"credentials_secret_ref"}) if spec.source else {},
         "backend": spec.backend,
         "config": _explicit(spec.config),
     }
+    return data | ({"dependencies": dict(dependencies)} if dependencies else {})
 
 
 def _explicit(part: Schema, without: set[str] | None = None) -> dict[str, Any]:

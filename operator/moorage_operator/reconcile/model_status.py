@@ -31,6 +31,8 @@ class Refusal:
 
     reason: str
     message: str
+    is_waiting: bool = False
+    """Whether it passes by itself, once another model is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def failures(reports: Iterable[Report]) -> list[Report]:
 def transition(standing: Standing) -> Transition:
     """Return where the change to the wanted revision stands."""
     if standing.refusal:
-        return "InvalidSpec"
+        return "InProgress" if standing.refusal.is_waiting else "InvalidSpec"
     if standing.rejection or failures(standing.target):
         return "BlockedByFailedLoad"
     return "UpToDate" if is_loaded_everywhere(standing.target) and not standing.trial else "InProgress"

@@ -17,7 +17,17 @@ from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.modeldeployment import ModelDeploymentSpec, parse_spec
 from moorage_crds.revision import hash8, snapshot
-from moorage_operator.reconcile import identity, model_status, owned, replicas, revisions, rollouts, sources, statuses
+from moorage_operator.reconcile import (
+    dependencies,
+    identity,
+    model_status,
+    owned,
+    replicas,
+    revisions,
+    rollouts,
+    sources,
+    statuses,
+)
 from moorage_operator.reconcile.actions import Action, Apply, ApplyStatus, Delete
 from moorage_operator.reconcile.canary import Judgement
 from moorage_operator.reconcile.conditions import Verdict
@@ -107,14 +117,17 @@ def _roll(
 ) -> tuple[Rollout, Refusal | None]:
     """Return the revisions as they shall be and, when the spec asks for none, why."""
     forbidden = frozenset(
-        revision.hash for revision in observed if revision.data.get("backend") == _PYTHON and not allows_python
+        revision.hash for revision in observed if not allows_python and dependencies.is_code(world, revision.data)
     )
     spec, refusal = _parse(model)
-    terms = _terms(model, spec, forbidden, ready)
+    terms = replace(_terms(model, spec, forbidden, ready), needed=dependencies.needed(world, model["metadata"]["name"]))
     if spec is None:
         return revisions.plan(observed, None, replace(terms, history_limit=len(observed)), now), refusal
-    data = snapshot(_tenant_id(world), model["metadata"]["name"], spec)
+    called = dependencies.resolve(world, model, spec, allows_python=allows_python)
+    data = snapshot(_tenant_id(world), model["metadata"]["name"], spec, called)
     refusal = _refuse(spec, observed, data, forbidden, allows_python=allows_python, is_surplus=is_surplus)
+    if refusal is None and not spec.rollout.pin:
+        refusal = dependencies.refuse(world, model, spec, called)
     if refusal:
         return revisions.plan(observed, None, terms, now), refusal
     known, target = _target(world, model, spec, observed, data)

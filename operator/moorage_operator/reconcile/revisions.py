@@ -93,6 +93,8 @@ class Terms:
     before it has left it: whatever is interrupted in between, requests find what they are sent to."""
     held: frozenset[str] = frozenset()
     """Hashes that a ready pod says it holds."""
+    needed: frozenset[str] = frozenset()
+    """Hashes that held revisions of other models are built on."""
 
 
 def observe(model: Manifest, controller_revisions: Iterable[Manifest]) -> tuple[Revision, ...]:
@@ -219,7 +221,7 @@ def _wanted(
 ) -> frozenset[str]:
     """Return the hashes to be held; of a model that is never held twice, the next one once all others are gone."""
     if not terms.recreates:
-        return frozenset(revision.hash for revision in (stable, candidate) if revision)
+        return frozenset(revision.hash for revision in (stable, candidate) if revision) | terms.needed
     following = candidate or stable
     if following is None:
         return frozenset()

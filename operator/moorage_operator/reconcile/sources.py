@@ -26,7 +26,7 @@ def told(
     lead to where the Tenant lets its pods go now.
     """
     *others, target = (replace(each, egress=_egress(each, world)) for each in revisions)
-    reference = spec.source.credentials_secret_ref
+    reference = spec.source.credentials_secret_ref if spec.source else None
     digest = target.digest or _first_digest(model, target.hash)
     return (*others, replace(target, credentials=reference.name if reference else None, digest=digest))
 

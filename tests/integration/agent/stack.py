@@ -202,6 +202,13 @@ class Stack:
             await self.kube.emit("MODIFIED" if known else "ADDED", manifest)
         return names.triton_name(data["model"], name.rpartition("-")[2])
 
+    async def forget(self, name: str) -> None:
+        """Delete the ControllerRevision of a Triton name, as the garbage collector does after its model's deletion."""
+        gone = [each for each in self.kube.items if each["metadata"]["name"] == name.replace("--", "-")]
+        self.kube.items = [each for each in self.kube.items if each not in gone]
+        for each in gone:
+            await self.kube.emit("DELETED", each)
+
     def said(self, name: str) -> tuple[str, str]:
         """Return state and message that were reported last of a Triton name."""
         found = self.entry(name)

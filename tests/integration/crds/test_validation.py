@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.support.kube import Kube, Manifest
 
 _INLINE = {"inline": {"files": {"1/model.py": "x"}}}
+_STEP = {"model": "tokens", "inputs": {"T": "TEXT"}, "outputs": {"I": "IDS"}}
 _X = {"name": "X", "dataType": "TYPE_FP32", "dims": [3]}
 _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
 _S3 = {"uri": "s3://models/net"}
@@ -76,7 +77,7 @@ REFUSED = {
     "a rotation period without a unit": (_tenant(credentials={"rotationPeriod": "90"}), "rotationPeriod"),
     "a rotation every hour": (_tenant(credentials={"rotationPeriod": "1h"}), "must be 0s or at least 24h"),
     "a rotation after centuries": (_tenant(credentials={"rotationPeriod": "99999999999h"}), "rotationPeriod"),
-    "no source": (_model(), "spec.source"),
+    "no source": (_model(), "spec.source must be set"),
     "an empty source": (_model(source={}), "exactly one of"),
     "two sources": (_model(source=_INLINE | _HTTPS), "exactly one of"),
     "an archive without sha256": (_model(source={"uri": _HTTPS["uri"]}), "sha256"),
@@ -187,10 +188,28 @@ REFUSED = {
         _model(source=_INLINE, config={"warmup": [{"name": "w", "inputs": [_X | {"dims": [-1]}]}]}),
         "spec.config.warmup[0].inputs[0].dims",
     ),
+    "steps of another backend": (
+        _model(source=_INLINE, config={"steps": [_STEP]}),
+        "go with backend ensemble",
+    ),
+    "a step of a foreign name": (
+        _model(backend="ensemble", config={"steps": [_STEP | {"model": "../x"}]}),
+        "spec.config.steps[0].model",
+    ),
+    "an ensemble with instances": (
+        _model(backend="ensemble", config={"steps": [_STEP], "instanceGroups": [{}]}),
+        "backend ensemble takes no",
+    ),
+    "an ensemble of itself": (_model("tokens", backend="ensemble", config={"steps": [_STEP]}), "depend on itself"),
+    "a model that depends on itself": (_model(source=_INLINE, dependsOn=["m"]), "depend on itself"),
+    "a dependency twice": (_model(source=_INLINE, dependsOn=["a", "a"]), "Duplicate value"),
+    "a parameter of Moorage's": (_model(source=_INLINE, config={"parameters": {"model.a": "x"}}), "must not hold"),
     "raw beyond its bound": (_model(source=_INLINE, config={"raw": "#" * (RAW_MAX + 1)}), "spec.config.raw"),
 }
 
 TAKEN = {
+    "an ensemble without a source": _model(backend="ensemble", config={"steps": [_STEP]}),
+    "a model that calls others": _model(source=_INLINE, dependsOn=["a", "b"]),
     "a model with everything said": _model(
         source=_INLINE,
         config={

@@ -45,7 +45,9 @@ def test_a_model_is_valid_and_lives_in_the_tenants_namespace(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "embedder"])
 def test_an_inline_source_stays_far_below_its_limit(name: str) -> None:
-    inline = modeldeployment.parse_spec(manifest(name)).source.inline
+    source = modeldeployment.parse_spec(manifest(name)).source
+    assert source
+    inline = source.inline
     assert inline
     assert sum(map(len, inline.files.values())) < modeldeployment.INLINE_BYTES_MAX / 2
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped] # protobuf ships no types
 
 from moorage_agent.config_pbtxt import Written, written
-from moorage_agent.errors import ModelFilesError
+from moorage_agent.errors import ConfigError
 from moorage_agent.protobufs import model_config_pb2
 from moorage_crds.modelconfig import Config
 from tests.unit.moorage_agent.build import revision
@@ -71,11 +73,11 @@ def test_a_sources_own_configuration_is_kept_but_for_name_and_stamp() -> None:
         ('model_repository_agents { agents { name: "evil" } }', "onnxruntime", "libraries"),
         ("max_batch_size: 4 dynamic_batching { preferred_batch_size: 8 }", "python", "preferred batch size 8 exceeds"),
         ("max_batch_size: 4 sequence_batching { oldest { preferred_batch_size: 8 } }", "python", "size 8 exceeds"),
-        ('ensemble_scheduling { step { model_name: "../../x" } }', "ensemble", "ensemble step"),
+        ('ensemble_scheduling { step { model_name: "../../x" } }', "ensemble", "is no model of"),
     ],
 )
 def test_a_configuration_that_is_wrong_or_reaches_out_is_refused(own: str, backend: str, message: str) -> None:
-    with pytest.raises(ModelFilesError, match=message):
+    with pytest.raises(ConfigError, match=message):
         written(A, backend, Config(), own)
 
 
@@ -83,7 +85,7 @@ def test_a_configuration_that_is_wrong_or_reaches_out_is_refused(own: str, backe
     ("own", "backend"),
     [
         ('platform: "onnxruntime_onnx"', "onnxruntime"),
-        ('platform: "ensemble" ensemble_scheduling { step { model_name: "a" } }', "ensemble"),
+        ('platform: "ensemble"', "ensemble"),
         ('backend: "python" runtime: ""', "python"),
     ],
 )
@@ -211,10 +213,39 @@ def test_what_stands_nearer_to_the_spec_wins_field_by_field(case: str) -> None:
     [("frobnicate: 3", "spec.config.raw: .*frobnicate"), ('backend: "python"', "names backend")],
 )
 def test_raw_obeys_the_same_rules(raw: str, message: str) -> None:
-    with pytest.raises(ModelFilesError, match=message):
+    with pytest.raises(ConfigError, match=message):
         written(A, "onnxruntime", Config(raw=raw))
 
 
 def test_an_ensemble_is_a_platform_to_triton() -> None:
     found = parsed(written(A, "ensemble", Config()))
     assert (found.platform, found.backend) == ("ensemble", "")
+
+
+CALLER = replace(A, needs={"tokens": "0a1b2c3d", "rank": "11111111"})
+
+
+def test_the_steps_of_an_ensemble_become_the_revisions_that_its_snapshot_names() -> None:
+    steps = {"steps": [{"model": "tokens", "inputs": {"T": "TEXT"}, "outputs": {"I": "IDS"}}]}
+    found = parsed(written(CALLER, "ensemble", Config.model_validate(steps)))
+    (step,) = found.ensemble_scheduling.step
+    assert (step.model_name, step.model_version) == ("tokens--0a1b2c3d", -1)
+    assert (dict(step.input_map), dict(step.output_map)) == ({"T": "TEXT"}, {"I": "IDS"})
+
+
+def test_the_steps_of_a_config_pbtxt_too() -> None:
+    own = 'platform: "ensemble" ensemble_scheduling { step { model_name: "rank" } }'
+    found = parsed(written(CALLER, "ensemble", Config(), own))
+    assert [step.model_name for step in found.ensemble_scheduling.step] == ["rank--11111111"]
+
+
+@pytest.mark.parametrize("name", ["other", "tokens--0a1b2c3d", "../x"])
+def test_a_step_that_is_no_dependency_is_refused(name: str) -> None:
+    own = f'ensemble_scheduling {{ step {{ model_name: "{name}" }} }}'
+    with pytest.raises(ConfigError, match=re.escape(name)):
+        written(CALLER, "ensemble", Config(), own)
+
+
+def test_code_finds_the_models_that_it_calls_in_its_parameters() -> None:
+    found = parsed(written(CALLER, "python", Config()))
+    assert found.parameters["model.tokens"].string_value == "tokens--0a1b2c3d"

@@ -9,6 +9,7 @@ import pytest
 from moorage_agent import triton
 from moorage_agent.decide import Memory, Seen, Step, decide, is_startable, state, wake_after
 from moorage_agent.repository import OnDisk
+from moorage_agent.revisions import Revision
 from moorage_agent.triton import TritonModel
 from moorage_crds import labels
 from tests.unit.moorage_agent.build import failure, ready, revision
@@ -241,3 +242,49 @@ WAKES = {
 def test_the_next_look(case: str) -> None:
     wanted, disk, models, memory, expected = WAKES[case]
     assert wake_after({N: wanted}, Seen(disk, models), memory, NOW) == expected
+
+
+CALLER = replace(A, needs={"b": B.hash})
+CALLED = B.triton_name
+STAGED_CALLER = OnDisk(staged=frozenset({N}), placed=frozenset({CALLED}))
+PLACED_CALLER = OnDisk(placed=frozenset({N, CALLED}))
+B_SERVES = {CALLED: ready(B.hash)}
+B_LOADS = {CALLED: TritonModel(triton.LOADING)}
+B_FAILED = Memory(failures={CALLED: replace(failure(), message="boom")})
+BOTH_SERVE = B_SERVES | OK
+
+CALLS: dict[str, tuple[Revision | None, OnDisk, dict[str, TritonModel] | None, Memory, Step | None, str | None]] = {
+    "a caller loads once what it calls serves": (B, STAGED_CALLER, B_SERVES, NONE, Step.LOAD, "Loading"),
+    "a caller waits while that loads": (B, STAGED_CALLER, B_LOADS, NONE, None, "Loading"),
+    "a caller says that it failed": (B, STAGED_CALLER, UP, B_FAILED, None, "LoadFailed"),
+    "a caller says that it is gone": (None, STAGED_CALLER, UP, NONE, None, "LoadFailed"),
+    "a caller says that it is history": (replace(B, intent=None), STAGED_CALLER, UP, NONE, None, "LoadFailed"),
+    "without Triton nothing is missing": (None, STAGED_CALLER, None, NONE, None, "Loading"),
+    "a serving caller needs nothing": (B, PLACED_CALLER, BOTH_SERVE, NONE, None, "Loaded"),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_a_revision_that_calls_another_follows_it(case: str) -> None:
+    called, disk, models, memory, step, word = CALLS[case]
+    desired = {N: CALLER} | ({CALLED: called} if called else {})
+    seen = Seen(disk, models)
+    assert decide(desired, seen, memory, NOW).get(N) == step
+    said = state(CALLER, seen, memory, NOW, desired)
+    assert said is not None
+    assert said.state == word
+    assert (said.reason == "DependencyMissing") == (word == "LoadFailed")
+
+
+def test_what_a_kept_revision_calls_stays_although_its_model_was_deleted() -> None:
+    assert decide({N: CALLER}, Seen(PLACED_CALLER, BOTH_SERVE), NONE, NOW) == {}
+
+
+def test_what_is_called_by_history_goes_with_its_model() -> None:
+    steps = decide({N: replace(CALLER, intent=None)}, Seen(PLACED_CALLER, BOTH_SERVE), NONE, NOW)
+    assert steps == {N: Step.UNLOAD, CALLED: Step.UNLOAD}
+
+
+def test_what_a_kept_revision_calls_is_unloaded_where_the_operator_says_so() -> None:
+    steps = decide({N: CALLER, CALLED: replace(B, intent=None)}, Seen(PLACED_CALLER, BOTH_SERVE), NONE, NOW)
+    assert steps == {CALLED: Step.UNLOAD}

@@ -89,3 +89,10 @@ def parse_without_data() -> Any:
     manifest = controller_revision()
     del manifest["data"]
     return parse(manifest) or revision()
+
+
+def test_a_revision_knows_what_it_calls_and_ignores_what_is_no_name() -> None:
+    data = snapshot(dependencies={"b": "0a1b2c3d", "../c": "0a1b2c3d", "d": "../../x"})
+    found = parse(controller_revision("a", data, intent=None))
+    assert found is not None
+    assert found.called == {"b": "b--0a1b2c3d"}

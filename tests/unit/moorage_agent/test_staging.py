@@ -162,3 +162,10 @@ async def test_a_full_store_takes_no_more(tmp_path: Path) -> None:
     small.open()
     with pytest.raises(FetchError, match="larger than the room"):
         await stage(revision("a", snapshot(files={"1/model.py": "x" * 100})), SOURCES, small)
+
+
+async def test_an_ensemble_needs_no_files(repository: Repository, tmp_path: Path) -> None:
+    a = revision("a", snapshot(backend="ensemble", source={}))
+    await stage(a, SOURCES, repository)
+    assert 'platform: "ensemble"' in staged(tmp_path, a, "config.pbtxt")
+    assert repository.on_disk().digests == {}
