@@ -16,6 +16,7 @@ _REASONS: Final = (
     ("ShapeMismatch", r"the model expects|configuration expects|unexpected inference (in|out)put"),
     ("ShapeMismatch", r"inconsistent (data type|shape)|non-existing (in|out)put|unexpected (data-?type|shape)"),
     ("CodeFailed", r"\b[A-Z]\w*(Error|Exception): "),
+    ("ConfigInvalid", r"UNAVAILABLE state: Invalid argument: (?!\[request)"),
     ("LoadTimedOut", r"did not finish within"),
 )
 """Reason and the words that Triton says then; the first that fits counts."""

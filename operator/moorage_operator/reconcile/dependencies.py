@@ -65,10 +65,10 @@ def _stable(world: World, name: str, *, allows_python: bool) -> str | None:
 
 def is_code(world: World, data: Mapping[str, Any]) -> bool:
     """Return whether a snapshot runs code of the tenant's, itself or by what it is built on."""
-    if data.get("backend") == _PYTHON:
-        return True
+    if data.get("backend") == _PYTHON or not data.get("dependencies"):
+        return data.get("backend") == _PYTHON
     known = {item["metadata"]["name"]: item.get("data") or {} for item in world.revisions}
-    called = (known.get(names.controller_revision(*pair)) for pair in (data.get("dependencies") or {}).items())
+    called = (known.get(names.controller_revision(*pair)) for pair in data["dependencies"].items())
     return any(is_code(world, each) for each in called if each)
 
 

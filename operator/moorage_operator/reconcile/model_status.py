@@ -180,12 +180,16 @@ def _failure_info(standing: Standing) -> Mapping[str, str] | None:
 
 
 def _states(standing: Standing) -> dict[str, State]:
-    target: State = "FailedToLoad" if standing.refusal else _state(standing.target)
+    target: State = _refused(standing.refusal) if standing.refusal else _state(standing.target)
     states: dict[str, State] = {"targetModelState": target}
     if standing.rollout.stable:
         serves = any(report.state == "Loaded" for report in standing.stable)
         states["activeModelState"] = "Loaded" if serves else _state(standing.stable)
     return states
+
+
+def _refused(refusal: Refusal) -> State:
+    return "Pending" if refusal.is_waiting else "FailedToLoad"
 
 
 def _state(reports: tuple[Report, ...]) -> State:

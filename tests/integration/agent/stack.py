@@ -262,7 +262,8 @@ class Stack:
         """Send a request below ``/v2/models/`` with the tenant's key; return status and text."""
         url = f"http://127.0.0.1:{self.triton.ports[0]}/v2/models/{path}"
         method = "GET" if body is None else "POST"
-        async with self.client.request(method, url, json=body, headers={names.INFERENCE_HEADER: INFERENCE_KEY}) as said:
+        headers = {names.INFERENCE_HEADER: INFERENCE_KEY}
+        async with aiohttp.request(method, url, json=body, headers=headers) as said:
             return said.status, await said.text()
 
     async def served_config(self, name: str) -> dict[str, Any]:

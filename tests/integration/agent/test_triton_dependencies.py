@@ -40,7 +40,9 @@ def chain(called: str, name: str = "chain") -> dict[str, Any]:
         {"model": "add", "inputs": {"X": "X"}, "outputs": {"Y": "between"}},
         {"model": "add", "inputs": {"X": "between"}, "outputs": {"Y": "Y"}},
     ]
-    return model(name, {}, backend="ensemble", config=TENSORS | {"steps": steps}, dependencies=built_on(called))
+    warmup = [{"name": "first", "inputs": [{"name": "X", "dataType": "TYPE_FP32", "dims": [2]}]}]
+    config = TENSORS | {"steps": steps, "warmup": warmup}
+    return model(name, {}, backend="ensemble", config=config, dependencies=built_on(called))
 
 
 def calling(called: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
+import time
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 ONE = inline("add", adding(1))
 
+log = logging.getLogger(__name__)
+
 
 def archive(amount: int) -> bytes:
     out = io.BytesIO()
@@ -29,13 +33,37 @@ def archive(amount: int) -> bytes:
 async def test_a_killed_triton_serves_again_from_disk_without_agent_and_api_server(stack: Stack) -> None:
     stack.triton.start()
     stack.start_agent()
-    names = [await stack.want(inline(f"add-{amount}", adding(amount))) for amount in range(3)]
+    names = [await stack.want(inline(f"add-{amount}", adding(amount))) for amount in range(10)]
     for name in names:
         await stack.until_said(name, "Loaded")
     stack.kill_agent()
     stack.triton.kill()
+    started = time.monotonic()
     stack.triton.start()
-    assert [await stack.infer(name) for name in names] == [(200, 1.0), (200, 2.0), (200, 3.0)]
+    assert [await stack.infer(name) for name in names] == [(200, 1.0 + amount) for amount in range(10)]
+    log.info("ten models answered %.1f s after the start", time.monotonic() - started)
+
+
+async def test_the_end_of_an_agent_costs_no_request_and_neither_does_its_return(stack: Stack) -> None:
+    stack.triton.start()
+    stack.start_agent()
+    names = [await stack.want(inline(f"add-{amount}", adding(amount)), promoted=True) for amount in range(3)]
+    for name in names:
+        await stack.until_said(name, "Loaded")
+    async with stack.traffic(names[0]) as traffic:
+        stack.kill_agent()
+        await asyncio.sleep(1)
+        said = len(stack.kube.patches)
+        stack.start_agent()
+        await until(lambda: len(stack.kube.patches) >= said + len(names), 20)
+    assert set(traffic.answers) == {200}
+    states = {
+        each["state"]
+        for _, _, body in stack.kube.patches[said:]
+        for entry in body["status"]["replicas"]
+        for each in entry["revisions"]
+    }
+    assert states == {"Loaded"}
 
 
 async def test_a_killed_triton_is_followed(stack: Stack) -> None:

@@ -202,7 +202,7 @@ REFUSED = {
     ),
     "an ensemble of itself": (_model("tokens", backend="ensemble", config={"steps": [_STEP]}), "depend on itself"),
     "a model that depends on itself": (_model(source=_INLINE, dependsOn=["m"]), "depend on itself"),
-    "a dependency twice": (_model(source=_INLINE, dependsOn=["a", "a"]), "Duplicate value"),
+    "a dependency twice": (_model(source=_INLINE, dependsOn=["a", "a"]), "duplicate entries"),
     "a parameter of Moorage's": (_model(source=_INLINE, config={"parameters": {"model.a": "x"}}), "must not hold"),
     "raw beyond its bound": (_model(source=_INLINE, config={"raw": "#" * (RAW_MAX + 1)}), "spec.config.raw"),
 }

@@ -24,6 +24,9 @@ SENTENCES = {
     ),
     _LOAD + "Internal: SyntaxError: invalid syntax (model.py, line 1);": "CodeFailed",
     _LOAD + "Internal: ModuleNotFoundError: No module named 'torch'": "CodeFailed",
+    _LOAD + "Invalid argument: instance group gpu_0 of model gpu specifies invalid or unsupported gpu id 0.": (
+        "ConfigInvalid"
+    ),
     "Triton did not finish within 4 s": "LoadTimedOut",
     _LOAD + "Internal: something else": None,
 }

@@ -74,6 +74,8 @@ def test_a_model_waits_for_one_that_does_not_exist() -> None:
     cluster = cluster_of(ensemble())
     assert reason(cluster, "chain") == ("False", "DependencyMissing")
     assert reason(cluster, "chain", "Stalled")[0] == "False"
+    assert status(cluster, name="chain")["modelStatus"]["transitionStatus"] == "InProgress"
+    assert status(cluster, name="chain")["modelStatus"]["states"] == {"targetModelState": "Pending"}
     assert "tokens" in condition(status(cluster, name="chain"))["message"]
     assert told(cluster, "chain") == {}
 
