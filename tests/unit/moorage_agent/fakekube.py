@@ -48,7 +48,7 @@ class FakeKube:
 
     async def emit(self, kind: str, manifest: dict[str, Any]) -> None:
         """Send an event to the newest watch."""
-        await until(lambda: self._streams)
+        await until(lambda: self._streams, 60)
         self._streams[-1].put_nowait(json.dumps({"type": kind, "object": manifest}).encode() + b"\n")
 
     def end_watches(self) -> None:
