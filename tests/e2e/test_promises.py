@@ -116,7 +116,7 @@ def test_a_bad_model_costs_the_others_nothing(moorage: Moorage, admin: httpx.Cli
     moorage.apply(model(GLOBEX, "bad", code="this is no Python"))
     _wait_ready(moorage, "bad", condition="Stalled")
     ready = _conditions(moorage, "modeldeployment", "bad", "--namespace", NAMESPACE)["Ready"]
-    assert (ready["status"], ready["reason"]) == ("False", "LoadFailed")
+    assert (ready["status"], ready["reason"]) == ("False", "CodeFailed")
     assert "SyntaxError" in ready["message"]
     assert _outputs(admin, "double") == [2, 4, 6, 8]
     moorage.apply(model(GLOBEX, "bad", factor=3))
