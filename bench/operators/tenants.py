@@ -58,6 +58,7 @@ def children(observed: Manifest) -> tuple[Manifest, ...]:
     """Return the children of a Tenant as it was answered, in order of creation, the namespace first."""
     name = observed["metadata"]["name"]
     world = World(name, observed, None)
-    writes = credentials.writes(world, datetime.now(UTC), credentials.new_key, may_roll=False)
+    wanted = desired(world, SETTINGS)
+    writes = credentials.writes(world, wanted, datetime.now(UTC), credentials.new_key, may_roll=False)
     made = (dict(write.manifest) for write in writes if isinstance(write, Create))
-    return (*desired(world, SETTINGS), *made)
+    return (*wanted, *made)

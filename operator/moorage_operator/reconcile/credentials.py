@@ -83,10 +83,11 @@ def are_made(writes: Iterable[Action]) -> bool:
 
 
 def writes(
-    world: World, now: datetime, make_key: Callable[[], str], *, may_roll: bool
+    world: World, wanted: Iterable[Manifest], now: datetime, make_key: Callable[[], str], *, may_roll: bool
 ) -> tuple[Create | ChangeCredentials, ...]:
     """Return the write that the Secret needs now, if any; ``make_key`` makes a fresh key each time.
 
+    ``wanted`` are the manifests of the tenant's children, whose pods hold the keys.
     Without ``may_roll`` nothing is rotated: pods would not be replaced to take new keys.
     """
     secret = observed(world)
@@ -98,7 +99,8 @@ def writes(
     if spoilt:
         return (_mend(world, secret, spoilt, now, make_key),)
     if _previous(secret):
-        return (_drop_previous(world, secret),) if workloads.hold(world, workloads.rotation_of(secret)) else ()
+        is_over = workloads.hold(world, wanted, workloads.rotation_of(secret))
+        return (_drop_previous(world, secret),) if is_over else ()
     due = deadline(world)
     if may_roll and (_is_asked_for(world, secret) or (due is not None and due <= now)):
         return (_rotate(world, secret, now, make_key),)

@@ -46,8 +46,9 @@ def reconcile(
     try:
         spec = parse_spec(dict(tenant))
         refusal = None if spec.suspend else admission.refusal(spec, settings.tenants)
-        secret = credentials.writes(world, now, make_key, may_roll=refusal is None)
-        writes = children.writes(world, desired(world, settings), secret, holds=refusal is not None)
+        wanted = desired(world, settings)
+        secret = credentials.writes(world, wanted, now, make_key, may_roll=refusal is None)
+        writes = children.writes(world, wanted, secret, holds=refusal is not None)
     except ValidationError as error:
         return _refuse(tenant, statuses.first_problem(error), now)
     except InvalidInputError as error:

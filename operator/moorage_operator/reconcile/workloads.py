@@ -5,6 +5,7 @@ Separate because both ask: the status says it to people, and old credentials end
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from moorage_crds import labels
@@ -33,7 +34,14 @@ def rotation_of(marked: Manifest) -> int:
     return int(written) if written.isdecimal() else 0
 
 
-def hold(world: World, rotation: int) -> bool:
-    """Return whether every pod was made to hold the keys of that rotation."""
-    found = observed(world)
-    return bool(found) and all(rotation_of(one["spec"]["template"]) == rotation and is_complete(one) for one in found)
+def hold(world: World, wanted: Iterable[Manifest], rotation: int) -> bool:
+    """Return whether every pod was made to hold the keys of that rotation.
+
+    A workload of the ``wanted`` manifests that is not there may have left its pods behind, as while it is made anew.
+    """
+    missing = {(one["kind"], one["metadata"]["name"]) for one in wanted if one["kind"] in WORKLOADS} - set(
+        world.children
+    )
+    return not missing and all(
+        rotation_of(one["spec"]["template"]) == rotation and is_complete(one) for one in observed(world)
+    )

@@ -120,6 +120,16 @@ def test_replaced_keys_end_with_the_last_pod_that_holds_them() -> None:
     assert step(cluster) == ()
 
 
+def test_a_workload_that_is_being_made_anew_may_have_pods_that_hold_the_old_keys() -> None:
+    cluster, _ = rotating()
+    cluster.roll_out()
+    del cluster.objects["StatefulSet", "tenant-acme", "weaviate"]
+    assert keys(step(cluster)) == ["apply StatefulSet tenant-acme/weaviate", "apply status of Tenant acme"]
+    assert step(cluster) == ()
+    cluster.roll_out()
+    assert CHANGE in keys(step(cluster))
+
+
 def test_one_request_is_one_rotation_and_another_value_another() -> None:
     cluster, _ = rotating()
     cluster.roll_out()
@@ -282,6 +292,16 @@ def test_a_suspended_tenant_has_no_pod_that_could_hold_old_keys() -> None:
     assert held(cluster).keys() == set(KEYS)
     step(cluster)
     assert step(cluster) == ()
+
+
+def test_pods_that_may_not_be_replaced_keep_their_keys_until_they_may() -> None:
+    cluster = steady()
+    cluster.change_spec("Tenant", "acme", {"quota": {"pods": 1}})
+    ask(cluster, "now")
+    assert keys(step(cluster, days=90)) == ["apply ResourceQuota tenant-acme/moorage", "apply status of Tenant acme"]
+    assert step(cluster, days=90) == ()
+    cluster.change_spec("Tenant", "acme", {"quota": {"pods": 20}})
+    assert CHANGE in keys(step(cluster))
 
 
 def test_a_paused_tenant_keeps_its_keys() -> None:
