@@ -182,7 +182,7 @@ def _is_settled(moorage: Moorage) -> bool:
 
 
 def _serving(status: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(share["revision"], "Loaded") for share in status["traffic"]}
+    return {(share["revision"], "Loaded") for share in status.get("traffic", ())}
 
 
 def _held(entry: dict[str, Any]) -> set[tuple[str, str]]:

@@ -10,12 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from moorage_crds import names
 
 _REVISION = re.compile(r"[0-9a-f]{8}")
 _LOADED = "Loaded"
+
+
+class Standing(IntEnum):
+    """How sure a pod is to answer, the surest first."""
+
+    READY = 0
+    LEAVING = 1
+    """It is ending and answers on meanwhile: asked where a pod that replaces it has not yet said what it holds."""
+    UNREADY = 2
+    """Not ready in Kubernetes' eyes, which an agent that is restarted makes a pod whose Triton serves all the while."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,8 @@ class Replica:
     """Pod name, for the answer's headers and for logs."""
     address: str
     """IP address, IPv6 without brackets."""
-    is_leaving: bool = False
-    """Whether it is ending and answers on meanwhile: it is asked only where nobody else can be, as when a pod that
-    replaces it is ready and its agent has not yet said what it holds."""
+    standing: Standing = Standing.READY
+    """How sure it is to answer; of the pods that hold a revision the surest are asked, and no others."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,12 @@ class Choice:
 
 
 def ready_replicas(tenant: str, slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
-    """Return the ready pods in the EndpointSlices of the tenant's namespace, or those that leave if there are none."""
+    """Return the ready pods in the EndpointSlices of the tenant's namespace, or the next best if there are none."""
     return _preferred(_replicas(tenant, slices))
 
 
 def _replicas(tenant: str, slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
-    """Return the pods that answer, each once, ordered by UID."""
+    """Return the pods that may answer, each once, ordered by UID."""
     namespace = names.tenant_namespace(tenant)
     found: dict[str, Replica] = {}
     for item in slices:
@@ -134,16 +144,25 @@ def _by_weight(targets: tuple[Target, ...], draw: float) -> tuple[Target, float]
 def _replica(endpoint: Mapping[str, Any]) -> Replica | None:
     reference = endpoint.get("targetRef") or {}
     uid, addresses = reference.get("uid"), endpoint.get("addresses")
-    conditions = endpoint.get("conditions") or {}
-    is_leaving = conditions.get("serving") is True and conditions.get("terminating") is True
-    if not uid or not addresses or not (conditions.get("ready") is True or is_leaving):
+    standing = _standing(endpoint.get("conditions") or {})
+    if not uid or not addresses or standing is None:
         return None
-    return Replica(uid, reference.get("name", ""), addresses[0], is_leaving)
+    return Replica(uid, reference.get("name", ""), addresses[0], standing)
+
+
+def _standing(conditions: Mapping[str, Any]) -> Standing | None:
+    """Return how sure a pod is to answer, None for one that has ended its work."""
+    if conditions.get("ready") is True:
+        return Standing.READY
+    if conditions.get("terminating") is True:
+        return Standing.LEAVING if conditions.get("serving") is True else None
+    return Standing.UNREADY
 
 
 def _preferred(replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    """Return those that stay, or if there are none those that leave."""
-    return tuple(replica for replica in replicas if not replica.is_leaving) or replicas
+    """Return the surest."""
+    best = min((replica.standing for replica in replicas), default=Standing.READY)
+    return tuple(replica for replica in replicas if replica.standing is best)
 
 
 def _target(

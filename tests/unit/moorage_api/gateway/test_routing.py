@@ -59,15 +59,25 @@ CASES = {
         [BOTH],
         [(STABLE, "10.0.0.1"), (STABLE, "10.0.0.2")],
     ),
-    "a pod that is not ready takes no part": (
+    "a pod that is not ready is spared where another holds the revision": (
+        model(holding("u1", STABLE), holding("u2", STABLE)),
+        [a_slice(endpoint("u1", "10.0.0.1", ready=False), endpoint("u2", "10.0.0.2"))],
+        [(STABLE, "10.0.0.2")],
+    ),
+    "a pod that is not ready, as while its agent restarts, answers where no other can": (
         model(holding("u1", STABLE)),
         [a_slice(endpoint("u1", ready=False))],
-        [],
+        [(STABLE, "10.0.0.1")],
     ),
-    "a pod of unknown readiness takes no part": (
-        model(holding("u1", STABLE)),
-        [a_slice(endpoint("u1", ready=None))],
-        [],
+    "a pod of unknown readiness counts as not ready": (
+        model(holding("u1", STABLE), holding("u2", STABLE)),
+        [a_slice(endpoint("u1", "10.0.0.1", ready=None), endpoint("u2", "10.0.0.2"))],
+        [(STABLE, "10.0.0.2")],
+    ),
+    "a pod that leaves is surer than one that is not ready": (
+        model(holding("u1", STABLE), holding("u2", STABLE)),
+        [a_slice(endpoint("u1", "10.0.0.1", ready=False), leaving("u2", "10.0.0.2"))],
+        [(STABLE, "10.0.0.2")],
     ),
     "a pod that leaves answers until another holds the revision": (
         model(holding("u1", STABLE)),
