@@ -97,7 +97,12 @@ def _contestants(options: argparse.Namespace) -> list[tuple[subject.Kind, Load]]
 
 def _machine() -> Record:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"cores": os.cpu_count(), "memoryGiB": round(memory / _GIB), "python": platform.python_version()}
+    return {
+        "cores": os.cpu_count(),
+        "memoryGiB": round(memory / _GIB),
+        "loadAverage": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+    }
 
 
 def _write(folder: Path, record: Record) -> None:

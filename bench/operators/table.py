@@ -106,7 +106,8 @@ def missed(record: Record) -> list[str]:
 
 def _preface(record: Record) -> list[str]:
     machine, floor = record["machine"], record["floor"]
-    where = f"{machine['cores']} cores and {machine['memoryGiB']} GiB"
+    load = f" with a load average of {machine['loadAverage']} at the start" if "loadAverage" in machine else ""
+    where = f"{machine['cores']} cores and {machine['memoryGiB']} GiB{load}"
     shared = "shared by etcd (without fsync), API server, driver and operator; no controllers, no node"
     children = f"{floor['childrenPerSecond']:.0f}/s of a tenant's {floor['children']} children"
     small = f"{floor['serviceAccountsPerSecond']:.0f}/s of ServiceAccounts"

@@ -82,6 +82,12 @@ def test_a_naive_operator_is_measured_but_not_judged() -> None:
     assert lines(text, "failover, crash")[0].split() == ["failover,", "crash", "<=", "20", "s", "16", "s", "-", "ok"]
 
 
+def test_a_busy_machine_is_told() -> None:
+    found = record(operator())
+    found["machine"]["loadAverage"] = 9.5
+    assert "load average of 9.5" in table.table(found).splitlines()[0]
+
+
 def test_drift_is_told_by_kind_with_a_dash_for_what_was_not_tried() -> None:
     row = lines(table.table(record(operator())), "Secret")[0]
     assert row.split() == ["Secret", "-", "-", "0.010", "0.050", "20"]
