@@ -161,7 +161,7 @@ def promote(revisions: tuple[Revision, ...], target: Revision, now: datetime) ->
     """Return the revisions with ``target`` stable; later than any earlier promotion even if the clock went back."""
     latest = max((revision.promoted_at or _NEVER for revision in revisions), default=_NEVER)
     moment = now if now > latest else latest + timedelta(microseconds=1)
-    return _changed(revisions, replace(target, promoted_at=moment, canary_since=None, rejection=None))
+    return _changed(revisions, replace(target, promoted_at=moment, canary_since=None))
 
 
 def start_canary(revisions: tuple[Revision, ...], target: Revision, now: datetime) -> tuple[Revision, ...]:

@@ -49,7 +49,7 @@ def canaries(world: World) -> tuple[Canary, ...]:
         for model in world.models
         if _is_judged(model)
         for revision in revisions.observe(model, world.revisions)
-        if revision.canary_since and revision.rejection is None
+        if revision.canary_since
     )
 
 
@@ -60,7 +60,7 @@ def _is_judged(model: Manifest) -> bool:
 
 def trial(world: World, model: Manifest, rollout: RolloutSpec, target: Revision, now: datetime) -> Judgement | None:
     """Return what the figures of a target in the traffic say, None where they do not decide or there are none yet."""
-    if rollout.auto_promote is None or rollout.pin or target.canary_since is None:
+    if rollout.auto_promote is None or target.canary_since is None:
         return None
     tally = world.canaries.get((model["metadata"]["name"], target.hash))
     return judge(rollout.auto_promote, target.canary_since, tally, now)

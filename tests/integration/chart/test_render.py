@@ -11,6 +11,7 @@ import yaml
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from moorage_crds import names
 from moorage_operator.reconcile import TenantRules
 from moorage_operator.runtime.process import reconcile_settings
 from moorage_operator.settings import Settings
@@ -149,3 +150,15 @@ def test_secrets_without_a_name_are_read_in_tenant_namespaces_alone() -> None:
     assert [one["metadata"]["name"] for one in roles] == ["moorage-tenant-operator"]
     bound = [one["roleRef"]["name"] for one in _rendered() if one["kind"].endswith("RoleBinding")]
     assert "moorage-tenant-operator" not in bound
+
+
+def test_the_operator_finds_each_api_process_behind_the_metrics_service() -> None:
+    rendered = _rendered()
+    service = next(one for one in rendered if one["kind"] == "Service" and one["metadata"]["name"] == names.API_METRICS)
+    api = next(one for one in rendered if one["kind"] == "Deployment" and one["metadata"]["name"] == "moorage-api")
+    template = api["spec"]["template"]
+    (port,) = service["spec"]["ports"]
+    assert service["metadata"]["namespace"] == api["metadata"]["namespace"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert port["targetPort"] in {one["name"] for one in template["spec"]["containers"][0]["ports"]}

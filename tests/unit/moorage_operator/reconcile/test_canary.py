@@ -146,6 +146,12 @@ def test_figures_of_a_canary_that_people_decide_about_are_not_wanted() -> None:
     assert canaries(cluster.world()) == ()
 
 
+def test_figures_of_a_paused_model_are_not_wanted() -> None:
+    cluster, _, _ = on_trial()
+    cluster.edit("ModelDeployment", "digits", ("metadata", "annotations"), {labels.PAUSED: "true"})
+    assert canaries(cluster.world()) == ()
+
+
 def test_a_canary_that_proved_itself_is_promoted() -> None:
     cluster, first, second = on_trial()
     settle(cluster, (100, 0), later(59))

@@ -9,7 +9,8 @@ import pytest
 
 from moorage_crds import labels
 from moorage_crds.conditions import REASONS
-from moorage_crds.modeldeployment import ModelDeploymentStatus
+from moorage_crds.modeldeployment import ModelDeploymentStatus, parse_spec
+from moorage_crds.revision import hash8, snapshot
 from moorage_operator.reconcile import rejections
 from moorage_operator.reconcile.rejections import Rejection
 from tests.unit.moorage_operator.reconcile.builders import (
@@ -105,6 +106,7 @@ def test_an_aborted_canary_drains_and_the_stable_revision_gets_all_requests() ->
     assert found["modelStatus"]["transitionStatus"] == "BlockedByFailedLoad"
     assert found["modelStatus"]["lastFailureInfo"]["modelRevisionName"] == second
     assert ModelDeploymentStatus.model_validate(found).manifest() == found
+    assert pass_once(cluster, later(3600)) == ()
     assert condition(found)["reason"] in REASONS
 
 
@@ -255,6 +257,16 @@ def test_a_pin_of_what_the_spec_asks_for_skips_the_canary() -> None:
     assert promote(cluster) == second
     assert traffic(cluster) == {second: 100}
     assert intents(cluster)[first] == labels.DRAINING
+
+
+def test_a_pin_may_come_together_with_the_spec_that_it_names() -> None:
+    cluster, _ = serving()
+    spec = {"backend": "onnxruntime", "source": source("two")}
+    known = status(cluster, "Tenant", "acme")["tenantID"]
+    second = hash8(snapshot(known, "digits", parse_spec({"spec": spec})))
+    cluster.change_spec("ModelDeployment", "digits", {**spec, "rollout": {"pin": second}})
+    assert promote(cluster) == second
+    assert traffic(cluster) == {second: 100}
 
 
 def test_a_python_revision_cannot_be_pinned_where_the_tenant_disables_python() -> None:

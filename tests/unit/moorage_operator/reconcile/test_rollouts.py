@@ -194,6 +194,22 @@ def test_recreate_unloads_the_old_revision_before_the_new_one_is_told_to_load() 
     assert condition(status(cluster))["reason"] == "Loaded"
 
 
+def test_recreate_waits_for_the_drain_whatever_agents_have_not_said_yet() -> None:
+    cluster, first = serving()
+    second = change(cluster, "two", RECREATE)
+    settle(cluster)
+    cluster.report("digits", "triton-a")
+    settle(cluster, later(1))
+    assert intents(cluster) == {first: labels.DRAINING, second: None}
+
+
+def test_a_late_word_about_the_old_revision_does_not_unload_its_replacement() -> None:
+    cluster, first, second = replaced()
+    cluster.report("digits", "triton-a", (first, "Unloading", ""), (second, "Loading", ""))
+    settle(cluster, later(20))
+    assert intents(cluster) == {first: None, second: labels.WANTED}
+
+
 def test_recreate_loads_a_first_revision_at_once() -> None:
     cluster, first = serving(rollout=RECREATE)
     assert traffic(cluster) == {first: 100}
