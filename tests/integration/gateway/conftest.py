@@ -95,7 +95,8 @@ class World:
     def observe(self, kind: str, manifest: dict[str, Any]) -> None:
         """Change the cluster as the API sees it."""
         self._version += 1
-        manifest["metadata"] |= {"resourceVersion": str(self._version), "namespace": "tenant-acme"}
+        scope = {} if kind == "Tenant" else {"namespace": "tenant-acme"}
+        manifest["metadata"] |= {"resourceVersion": str(self._version), **scope}
         self.api.services.cache.observe(kind, manifest)
 
     def pods(self, **addresses: str) -> None:
