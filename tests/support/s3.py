@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def s3_server(folder: Path, certificate: Path, key: Path) -> Iterator[S3Server]:
     """Run a server over TLS for as long as the block lasts."""
     program = GoTools(cache_root()).path("versitygw")
     assert program.exists(), "versitygw is not built on this machine; `make integration` builds it"
-    made = S3Server(_free_port(), folder / "objects")
+    made = S3Server(free_ports(1)[0], folder / "objects")
     made.root.mkdir()
     command = [str(program), "--port", f"127.0.0.1:{made.port}", "--region", REGION]
     command += [
@@ -80,9 +81,3 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         else:
             return
     raise AssertionError(f"versitygw does not listen\n{log.read_text()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -10,20 +10,20 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from localcluster.layout import cache_root
 from moorage_crds import names
+from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +86,9 @@ def flags(repository: Path) -> list[str]:
     ]
 
 
-def _free_ports() -> tuple[int, int, int]:
-    """Return ports the kernel deems free, held together so that they differ."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        first, second, third = (int(one.getsockname()[1]) for one in sockets)
-        return first, second, third
+def _three_ports() -> tuple[int, int, int]:
+    first, second, third = free_ports(3)
+    return first, second, third
 
 
 @dataclass
@@ -103,7 +98,7 @@ class TritonServer:
     store: Path
     """Folder of ``repository``."""
     log: Path
-    ports: tuple[int, int, int] = field(default_factory=_free_ports)
+    ports: tuple[int, int, int] = field(default_factory=_three_ports)
     """HTTP, gRPC and metrics."""
     process: subprocess.Popen[bytes] | None = None
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from tests.support.ports import free_ports
 
 _PATIENCE = 60.0
 _LOOPBACK = "127.0.0.1"
@@ -34,7 +34,7 @@ class WeaviateServer:
 @contextmanager
 def running(folder: Path, key: str = "weaviate-test-key") -> Iterator[WeaviateServer]:
     """Run a Weaviate whose files are below ``folder``; it is stopped when the block ends."""
-    http, grpc, gossip, data, raft, rpc = _free_ports(6)
+    http, grpc, gossip, data, raft, rpc = free_ports(6)
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(folder, key) | {
         "GRPC_PORT": str(grpc),
@@ -87,14 +87,6 @@ def _environment(folder: Path, key: str) -> dict[str, str]:
         "DISABLE_TELEMETRY": "true",
         "GO_PROFILING_DISABLE": "true",
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((_LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import aiohttp
 from aiohttp import web
 
 from moorage_crds import labels, names
+from tests.support.ports import free_ports
 from tests.support.triton import INFERENCE_KEY, MANAGEMENT_KEY, TritonServer
 from tests.unit.moorage_agent.build import controller_revision
 from tests.unit.moorage_agent.fakekube import NAMESPACE, FakeKube, account
@@ -92,7 +92,7 @@ class Stack:
         self.triton = TritonServer(self.store, folder / "triton.log")
         self.agent: subprocess.Popen[bytes] | None = None
         self.log = folder / "agent.log"
-        self.port = _free_port()
+        self.port = free_ports(1)[0]
         self.version = 100
         self._left = AsyncExitStack()
 
@@ -199,7 +199,7 @@ class Stack:
         known = [each for each in self.kube.items if each["metadata"]["name"] == name]
         self.kube.items = [each for each in self.kube.items if each not in known] + [manifest]
         if self.agent:
-            await self.kube.emit("MODIFIED" if known else "ADDED", manifest)
+            await self._emit("MODIFIED" if known else "ADDED", manifest)
         return names.triton_name(data["model"], name.rpartition("-")[2])
 
     async def forget(self, name: str) -> None:
@@ -208,6 +208,12 @@ class Stack:
         self.kube.items = [each for each in self.kube.items if each not in gone]
         for each in gone:
             await self.kube.emit("DELETED", each)
+
+    async def _emit(self, kind: str, manifest: dict[str, Any]) -> None:
+        try:
+            await self.kube.emit(kind, manifest)
+        except TimeoutError as error:
+            raise AssertionError(f"the agent does not watch\n{self.log.read_text()[-3000:]}") from error
 
     def said(self, name: str) -> tuple[str, str]:
         """Return state and message that were reported last of a Triton name."""
@@ -311,9 +317,3 @@ class Stack:
 def digest(content: bytes) -> str:
     """Return what ``source.sha256`` must be."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.integration.conftest import ROOT
+from tests.support.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.integration.operator.plane import Plane
@@ -36,7 +36,7 @@ class OperatorProcess:
     @classmethod
     def start(cls, plane: Plane, folder: Path, name: str, url: str | None = None, **more: str) -> OperatorProcess:
         """Start an operator; it does not wait for anything."""
-        metrics, health = _free_ports()
+        metrics, health = free_ports(2)
         log = folder / f"{name}.log"
         environment = {
             "PATH": os.environ["PATH"],
@@ -85,10 +85,3 @@ class OperatorProcess:
     def lines(self) -> list[dict[str, Any]]:
         """Return what it logged; a line that is no JSON fails."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as other:
-        for held in (one, other):
-            held.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]

@@ -332,6 +332,8 @@ def test_storage_that_cannot_grow_is_said_in_the_api_servers_words(plane: Plane)
     message = next(one["message"] for one in found["status"]["conditions"] if one["type"] == "Ready")
     assert "must support resize" in message
     assert plane.read(child(RBAC, "RoleBinding", "rigid", "moorage-viewer"))
+    plane.kube.delete(made)  # its growth would be tried again beside every other test
+    plane.wait(lambda: plane.read(made) is None, "its end", seconds=60)
 
 
 def bound_claim(plane: Plane, name: str, *, expands: bool = True) -> None:

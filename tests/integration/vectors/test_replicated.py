@@ -24,6 +24,7 @@ from moorage_operator.reconcile.desired import desired
 from tests.integration.vectors.conftest import Nobody, Shop, add_tenant
 from tests.support import weaviate
 from tests.support.api import KEYRING, TurnedClock, tenant
+from tests.support.ports import free_ports
 from tests.unit.moorage_operator.reconcile.builders import SETTINGS, steady
 
 KEY = "replicated-key"
@@ -60,7 +61,7 @@ def three(folder: Path) -> Iterator[list[Node]]:
         for number in range(3):
             here = folder / str(number)
             here.mkdir()
-            http, grpc = weaviate._free_ports(2)
+            http, grpc = free_ports(2)
             environment = weaviate._environment(here, KEY) | told() | {
                 "CLUSTER_HOSTNAME": f"weaviate-{number}",
                 "CLUSTER_IN_LOCALHOST": "true",
@@ -91,7 +92,7 @@ def _pairs(count: int) -> list[int]:
     """Return ports whose next one is free too."""
     found: list[int] = []
     while len(found) < count:
-        for port in weaviate._free_ports(20):
+        for port in free_ports(20):
             if all(abs(port - other) > 1 for other in found) and len(found) < count:
                 found.append(port)
     return found
