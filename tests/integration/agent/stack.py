@@ -279,6 +279,19 @@ class Stack:
         found: dict[str, Any] = json.loads(text)
         return found
 
+    async def until_withdrawn(self, kept: set[str]) -> None:
+        """Wait until nothing but ``kept`` lies in the repository, besides what Triton says it is still unloading."""
+        started = time.monotonic()
+        while (left := self.placed() - await self._unloading()) != kept:
+            if time.monotonic() - started > _PATIENCE:
+                raise AssertionError(f"expected {kept}, last {left}\n{self.log.read_text()[-3000:]}")
+            await asyncio.sleep(0.5)
+
+    async def _unloading(self) -> set[str]:
+        url = f"http://127.0.0.1:{self.triton.ports[0]}/v2/repository/index"
+        async with self.client.post(url, headers={names.MANAGEMENT_HEADER: MANAGEMENT_KEY}) as answer:
+            return {one["name"] for one in await answer.json(content_type=None) if one.get("state") == "UNLOADING"}
+
     async def until_answers(self, name: str) -> float:
         """Wait until a model answers; return the seconds it took."""
         started = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.agent.stack import TENSORS, adding, inline, model
-from tests.unit.moorage_agent.fakekube import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,4 +135,5 @@ async def test_a_failed_warm_up_is_a_failed_load_and_costs_the_others_no_request
             assert words in message
             assert stack.reason(bad) == "WarmupFailed"
     assert set(traffic.answers) == {200}
-    await until(lambda: stack.placed() == {good}, 20)
+    # Triton 2.51 now and then never finishes an unload; what it has let go of is out of its sight.
+    await stack.until_withdrawn({good})
