@@ -13,6 +13,7 @@ import pytest
 from moorage_api.kube import client
 from moorage_api.observability import logs
 from tests.support import api as support
+from tests.support.loops import closed_connections  # noqa: F401 # a fixture works by being known here
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

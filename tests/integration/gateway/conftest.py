@@ -21,6 +21,7 @@ from moorage_api.gateway.routing import Replica
 from moorage_api.gateway.service import Gateway
 from moorage_crds import names, permissions
 from tests.support import api as support
+from tests.support.loops import closed_connections  # noqa: F401 # a fixture works by being known here
 from tests.support.triton import INFERENCE_KEY, TritonServer
 
 ADD, SUBTRACT, FAILING, SLOW = "aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"

@@ -22,6 +22,7 @@ from moorage_crds import names
 from tests.support import weaviate
 from tests.support.api import KEYRING, TurnedClock
 from tests.support.api import tenant as a_tenant
+from tests.support.loops import closed_connections  # noqa: F401 # a fixture works by being known here
 from tests.support.weaviate import WeaviateServer
 
 
