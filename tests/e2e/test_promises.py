@@ -181,6 +181,12 @@ def _is_settled(moorage: Moorage) -> bool:
     return all(entry == _serving(status) for status in statuses for entry in map(_held, status["replicas"]))
 
 
+def _are_available(moorage: Moorage) -> bool:
+    """Tell whether no Deployment waits for a pod's first seconds, after which its controller writes once more."""
+    found = moorage.kubectl.get("deployments", "--all-namespaces")["items"]
+    return all(one["status"].get("availableReplicas", 0) == one["spec"]["replicas"] for one in found)
+
+
 def _serving(status: dict[str, Any]) -> set[tuple[str, str]]:
     return {(share["revision"], "Loaded") for share in status.get("traffic", ())}
 
@@ -192,6 +198,7 @@ def _held(entry: dict[str, Any]) -> set[tuple[str, str]]:
 @pytest.mark.usefixtures("globex")
 def test_a_restarted_operator_writes_nothing(moorage: Moorage) -> None:
     eventually("every model is settled", lambda: _is_settled(moorage), patience=90)
+    eventually("every pod has been ready for long enough", lambda: _are_available(moorage))
     before = _versions(moorage)
     scope = ["deployment/moorage-operator", "--namespace", "moorage-system"]
     moorage.kubectl.run("rollout", "restart", *scope)
