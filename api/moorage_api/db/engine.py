@@ -6,6 +6,9 @@ another has written in between, whatever the busy timeout; a writer therefore ta
 
 from __future__ import annotations
 
+import asyncio
+import random
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -41,6 +44,8 @@ class Database:
 
     async def migrate(self) -> None:
         """Bring the tables up to date; of several processes one does it while the others wait."""
+        if self._engine.dialect.name == "sqlite":
+            await _switch_to_wal(self._engine)
         async with self._engine.connect() as connection:
             writer = await connection.execution_options(**_WRITES)
             async with writer.begin():
@@ -65,6 +70,26 @@ class Database:
             await session.execute(text("SELECT 1"))
 
 
+async def _switch_to_wal(engine: AsyncEngine) -> None:
+    """Write WAL into the file, where it stays; raises sqlite3.OperationalError when it is locked for too long.
+
+    Of two connections that switch together SQLite refuses one at once, since each might wait for the other: the busy
+    timeout does not hold here (https://sqlite.org/c3ref/busy_handler.html).
+    """
+    deadline = asyncio.get_running_loop().time() + _BUSY_MILLISECONDS / 1000
+    async with engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        while True:
+            try:
+                await driver.execute_fetchall("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads contenders, protects nothing
+            else:
+                return
+
+
 def _prepare_sqlite(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _connect(connection: Any, _record: Any) -> None:
@@ -72,7 +97,6 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()

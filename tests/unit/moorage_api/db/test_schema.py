@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from moorage_api.db.engine import Database
 from moorage_api.db.models import Base
@@ -41,7 +44,12 @@ async def test_migrating_again_changes_nothing(tmp_path: Path) -> None:
         await database.migrate()
 
 
-async def test_processes_that_start_together_migrate_one_after_the_other(tmp_path: Path) -> None:
-    async with Database.open(url(tmp_path)) as first, Database.open(url(tmp_path)) as second:
-        await asyncio.gather(first.migrate(), second.migrate())
-        await second.ping()
+@pytest.mark.parametrize("attempt", range(20))
+async def test_processes_that_start_together_migrate_one_after_the_other(tmp_path: Path, attempt: int) -> None:
+    folder = tmp_path / str(attempt)
+    folder.mkdir()
+    async with AsyncExitStack() as stack:
+        databases = [await stack.enter_async_context(Database.open(url(folder))) for _ in range(3)]
+        await asyncio.gather(*(each.migrate() for each in databases))
+        async with databases[0].read() as sql:
+            assert (await sql.execute(text("PRAGMA journal_mode"))).scalar_one() == "wal"
