@@ -51,7 +51,7 @@ test: lint types unit integration e2e ## Run every test
 
 .PHONY: unit
 unit: env ## Run the unit tests
-	$(PYTHON) -m pytest tests/unit --ignore tests/unit/moorage_agent -q
+	$(PYTHON) -m pytest tests/unit --ignore tests/unit/moorage_agent -q --numprocesses 2
 	$(AGENT)/bin/python -m pytest tests/unit/moorage_agent -q
 
 .PHONY: integration
