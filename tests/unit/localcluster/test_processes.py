@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +15,15 @@ from localcluster import processes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MARK = "987654.25"
+MARK = f"987654.{os.getpid()}"
+"""Seconds to sleep, told apart from those of another run of these tests."""
 
 
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", MARK]) as popen:
+        while not Path(f"/proc/{popen.pid}/cmdline").read_bytes():
+            pass  # The kernel lets us go on a moment before the new program has its arguments.
         yield popen
         popen.kill()
 
