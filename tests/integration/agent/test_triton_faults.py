@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from aiohttp.typedefs import Handler
+
     from tests.integration.agent.stack import Stack
 
 ONE = inline("add", adding(1))
@@ -34,6 +36,20 @@ def archive(amount: int, padding: int = 0) -> bytes:
         for name, text in adding(amount).items():
             made.writestr(f"add/{name}", text + "#" * padding)
     return out.getvalue()
+
+
+def held_back(content: bytes, release: asyncio.Event) -> Handler:
+    """Return what begins to send at once and goes on when it is released."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(content[:100])
+        await release.wait()
+        await response.write(content[100:])
+        return response
+
+    return handler
 
 
 async def test_a_killed_triton_serves_again_from_disk_without_agent_and_api_server(stack: Stack) -> None:
@@ -86,16 +102,7 @@ async def test_a_killed_triton_is_followed(stack: Stack) -> None:
 
 async def test_an_agent_killed_in_mid_fetch_recovers(stack: Stack) -> None:
     content, release = archive(5), asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(content[:100])
-        await release.wait()
-        await response.write(content[100:])
-        return response
-
-    url = await stack.downloads("/add.zip", handler)
+    url = await stack.downloads("/add.zip", held_back(content, release))
     stack.triton.start()
     stack.start_agent()
     name = await stack.want(model("add", {"uri": url, "sha256": digest(content)}))
@@ -114,16 +121,7 @@ async def test_a_file_system_that_fills_up_in_mid_fetch_is_a_reason_and_the_mode
     stack: Stack, small_store: Path
 ) -> None:
     content, release = archive(5, padding=1 << 20), asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(content[:100])
-        await release.wait()
-        await response.write(content[100:])
-        return response
-
-    url = await stack.downloads("/add.zip", handler)
+    url = await stack.downloads("/add.zip", held_back(content, release))
     stack.triton.start()
     stack.start_agent()
     good = await stack.want(ONE)

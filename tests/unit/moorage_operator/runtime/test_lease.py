@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pytest
 
@@ -13,6 +13,9 @@ from tests.unit.moorage_operator.runtime.fake_clock import FakeClock, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from moorage_operator.runtime.client import Options
+    from tests.unit.moorage_operator.runtime.objects import Manifest
 
 
 @dataclass
@@ -43,9 +46,9 @@ class View:
     api: LeaseApi
     cut: bool = False
 
-    async def request(self, method: str, path: str, **options: object) -> dict[str, object]:
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         other = LeaseApi(broken=True) if self.cut else self.api
-        return await other.request(method, path, **options)  # type: ignore[arg-type]  # passed on as it came
+        return await other.request(method, path, **options)
 
 
 @asynccontextmanager
