@@ -12,9 +12,11 @@ from typing import Final, Literal
 
 from moorage_agent import refusals
 from moorage_agent.errors import (
+    DeniedError,
     FetchError,
     ModelFilesError,
     NoRoomError,
+    SecretNotUsableError,
     SourceInvalidError,
     TritonLostError,
     TritonRefusedError,
@@ -29,6 +31,9 @@ LOAD_FAILED: Final = "LoadFailed"
 
 _DELAYS: Final[dict[FailureState, tuple[float, float]]] = {FETCH_FAILED: (5.0, 300.0), LOAD_FAILED: (120.0, 1800.0)}
 """First and longest delay in seconds; it doubles in between."""
+
+_LONGEST_BY_REASON: Final = dict.fromkeys((SecretNotUsableError.reason, DeniedError.reason), 30.0)
+"""Longest delay in seconds where a corrected Secret helps: nobody tells the agent, which may read but not watch it."""
 
 _AFTER_CRASH = 5.0
 """Seconds before the one further try of a revision during whose load Triton went away: it may be innocent."""
@@ -87,7 +92,7 @@ def failed(
         count = previous.count + 1 if previous.state == state else 1
         crashes = previous.crashes + int(crashed)
     first, longest = _DELAYS[state]
-    delay = min(first * 2 ** (count - 1), longest)
+    delay = min(first * 2 ** (count - 1), _LONGEST_BY_REASON.get(reason or "", longest))
     if crashed:
         delay = _AFTER_CRASH if crashes == 1 else _NEVER
     return Failure(version, state, message, now + delay, count, crashes, reason)

@@ -30,6 +30,7 @@ REASONS: Final = {
     "WriteFailed": "The API server refused or failed a write; it is retried with back-off.",
     "PodsNotReady": "Pods exist and are not ready yet.",
     "RotatingCredentials": "Pods are replaced by ones that hold the new keys; the old keys end with the last of them.",
+    "CredentialsRotated": "Nothing takes the old keys any more.",
     "CredentialsMissing": "The Secret lacks a key that the workloads need.",
     "AutoscalerBlind": "The autoscaler gets no figures of the load; the number of pods stays as it is.",
     "NotRequested": "The spec asks for none.",

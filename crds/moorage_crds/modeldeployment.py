@@ -166,6 +166,19 @@ class ModelStatusBlock(Schema):
     """Replicas that hold the wanted revision."""
 
 
+class KeptRevision(Schema):
+    """A revision that is kept, so that a rollback may name it."""
+
+    name: Annotated[str, Field(max_length=64)]
+    """Revision hash, 8 hex digits."""
+    number: int
+    """Grows each time the spec asks for another revision."""
+    promoted_at: str | None = None
+    """RFC 3339 time at which it last became stable; absent when it never did."""
+    rejected: Annotated[str, Field(max_length=64)] | None = None
+    """Reason why it shall not serve; absent when nothing speaks against it."""
+
+
 class ReplicaRevision(Schema):
     """What one replica says of one revision."""
 
@@ -216,6 +229,8 @@ class ModelDeploymentStatus(Schema):
     """Revision that served before and is still kept; what a rollback goes back to."""
     candidate_revision: str | None = None
     """Revision that shall serve next; absent when there is none."""
+    revisions: list[KeptRevision] | None = Field(default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    """Revisions that are kept, the newest first."""
     traffic: list[TrafficTarget] | None = Field(default=None, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     """Revisions that the gateway routes the model's name to, the stable one first."""
     model_status: ModelStatusBlock | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAME = "library"
 NAMESPACE = f"tenant-{NAME}"
 CLAIM = "weights"
@@ -128,6 +131,27 @@ def test_an_ensemble_follows_the_models_that_it_is_built_on(moorage: Moorage, ad
     eventually("it answers", lambda: _outputs(admin, "both") == [6, 12, 18, 24], patience=120)
     moorage.apply(model(NAME, "second", factor=5))
     eventually("it has followed", lambda: _outputs(admin, "both") == [10, 20, 30, 40], patience=120)
+
+
+def test_the_example_of_an_ensemble_sees_what_digits_sees(moorage: Moorage, admin: httpx.Client) -> None:
+    moorage.kubectl.run("apply", "--filename", str(EXAMPLES / "digits-from-bytes.yaml"))
+    held_out = json.loads((EXAMPLES / "digits" / "heldout.json").read_text(encoding="utf-8"))
+    images = held_out["images"][:32]
+    grey = [round(level * 255 / 16) for image in images for level in image]
+    eventually("it answers", lambda: _labels(admin, "digits-from-bytes", "BYTES", "UINT8", grey) != [], patience=120)
+    levels = [level for image in images for level in image]
+    expected = _labels(admin, "digits", "IMAGE", "FP32", levels)
+    assert len(expected) == len(images)
+    assert _labels(admin, "digits-from-bytes", "BYTES", "UINT8", grey) == expected
+    moorage.kubectl.run("delete", "--filename", str(EXAMPLES / "digits-from-bytes.yaml"))
+
+
+def _labels(client: httpx.Client, model: str, name: str, datatype: str, values: list[float]) -> list[int]:
+    """Return what a model of acme sees in images of 64 values, [] while it does not answer."""
+    tensor = {"name": name, "datatype": datatype, "shape": [len(values) // 64, 64], "data": values}
+    body = {"inputs": [tensor], "outputs": [{"name": "LABEL"}]}
+    answer = client.post(f"/tenants/acme/v2/models/{model}/infer", json=body)
+    return list(answer.json()["outputs"][0]["data"]) if answer.status_code == 200 else []
 
 
 def _reason(moorage: Moorage, name: str) -> str:

@@ -100,6 +100,8 @@ class TritonServer:
     log: Path
     ports: tuple[int, int, int] = field(default_factory=_three_ports)
     """HTTP, gRPC and metrics."""
+    more: tuple[str, ...] = ()
+    """Further arguments, which win over those of the pod template."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -111,7 +113,12 @@ class TritonServer:
         """Start and wait until it is live, which is after its first loads."""
         home = installed()
         (self.store / "repository").mkdir(parents=True, exist_ok=True)
-        command = [str(home / "bin" / "tritonserver"), *flags(self.store / "repository"), *self._local(home)]
+        command = [
+            str(home / "bin" / "tritonserver"),
+            *flags(self.store / "repository"),
+            *self._local(home),
+            *self.more,
+        ]
         # Model processes take their packages from the python3 on PATH, which must not be a test's environment.
         # In a pod the repository is read-only: models leave no bytecode in it.
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.store), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -73,7 +73,7 @@ def _up(provider: Provider, where: ClusterLayout, progress: Progress) -> None:
             quickstart.ensure_key(kubectl, url, key_file)
         with progress.step("infer and search through the API", 10):
             quickstart.run(url, key_file)
-        print(summary.text(kubectl, url, key_file, clientenv.python(where.cache)))
+        print(summary.text(kubectl, url, key_file, clientenv.python(where.cache), provider.opens(kubectl)))
     print(f"up in {time.monotonic() - began:.0f} s", flush=True)
 
 

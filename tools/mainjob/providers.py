@@ -55,6 +55,9 @@ class Provider(Protocol):
     def reach_api(self) -> Iterator[str]:
         """Give the address of the API on this machine; it may end with the context."""
 
+    def opens(self, kubectl: Kubectl) -> str | None:
+        """Return the command that opens that address again, None where it outlasts the run."""
+
     def remove(self, progress: Progress) -> None:
         """Remove what ``prepare`` started."""
 
@@ -119,6 +122,9 @@ class Local:
         ensure(Sandbox(self.layout), forward)
         yield f"http://localhost:{self.layout.gateway_port}"
 
+    def opens(self, kubectl: Kubectl) -> str | None:
+        """Return nothing: the address lasts as long as the cluster."""
+
     def remove(self, progress: Progress) -> None:
         """Stop the cluster; built tools and images stay in the cache."""
         cluster.down(self.layout, progress)
@@ -147,8 +153,12 @@ class Current:
     @contextmanager
     def reach_api(self) -> Iterator[str]:
         """Forward a loopback port with kubectl for as long as the context lasts."""
-        with _port_forward(self.kubectl(), self.layout.gateway_port) as url:
+        with port_forward(self.kubectl(), self.layout.gateway_port) as url:
             yield url
+
+    def opens(self, kubectl: Kubectl) -> str | None:
+        """Return kubectl's own command."""
+        return " ".join(_forwarding(kubectl, self.layout.gateway_port))
 
     def remove(self, progress: Progress) -> None:
         """Leave a cluster alone that we did not start."""
@@ -187,8 +197,12 @@ class Kind:
     @contextmanager
     def reach_api(self) -> Iterator[str]:
         """Forward a loopback port with kubectl for as long as the context lasts."""
-        with _port_forward(self.kubectl(), self.layout.gateway_port) as url:
+        with port_forward(self.kubectl(), self.layout.gateway_port) as url:
             yield url
+
+    def opens(self, kubectl: Kubectl) -> str | None:
+        """Return kubectl's own command."""
+        return " ".join(_forwarding(kubectl, self.layout.gateway_port))
 
     def remove(self, progress: Progress) -> None:
         """Delete the kind cluster."""
@@ -214,9 +228,11 @@ def _callers_kubectl() -> Kubectl:
 
 
 @contextmanager
-def _port_forward(kubectl: Kubectl, port: int) -> Iterator[str]:
-    target = [f"service/{API_SERVICE}", f"{port}:80", "--address=127.0.0.1"]
-    argv = [kubectl.kubectl, "port-forward", "--namespace", SYSTEM_NAMESPACE, *target]
+def port_forward(kubectl: Kubectl, port: int) -> Iterator[str]:
+    """Lead a loopback port to the API by kubectl; raises NotReadyError when it is taken or does not open."""
+    if _is_open(port):
+        raise NotReadyError(f"port {port} of 127.0.0.1 is in use; end what listens there first")
+    argv = _forwarding(kubectl, port)
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as forwarder:
         try:
             _wait_for_port(port, forwarder)
@@ -225,12 +241,21 @@ def _port_forward(kubectl: Kubectl, port: int) -> Iterator[str]:
             forwarder.terminate()
 
 
+def _forwarding(kubectl: Kubectl, port: int) -> list[str]:
+    target = [f"service/{API_SERVICE}", f"{port}:80", "--address=127.0.0.1"]
+    return [kubectl.kubectl, "port-forward", "--namespace", SYSTEM_NAMESPACE, *target]
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _wait_for_port(port: int, process: subprocess.Popen[bytes], patience: float = 30) -> None:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if _is_open(port):
+            return
         time.sleep(0.1)
     raise NotReadyError(f"kubectl port-forward did not open port {port} of 127.0.0.1")
 

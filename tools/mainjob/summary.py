@@ -13,14 +13,15 @@ if TYPE_CHECKING:
     from mainjob.kubectl import Kubectl
 
 
-def text(kubectl: Kubectl, url: str, key_file: Path, python: Path) -> str:
-    """Return what ``make up`` prints at its end."""
+def text(kubectl: Kubectl, url: str, key_file: Path, python: Path, opens: str | None = None) -> str:
+    """Return what ``make up`` prints at its end; ``opens`` is the command that has to run for the URL, if any."""
     program = f"KUBECONFIG={kubectl.kubeconfig} {kubectl.kubectl}" if kubectl.kubeconfig else kubectl.kubectl
     read = "get secret moorage-initial-admin --output jsonpath='{.data.password}'"
     model = f"{url}/api/v1/tenants/{TENANT}/v2/models/digits"
     client = f"{python} {ROOT}/examples/tritonclient_digits.py"
+    answers = f"{url} while this runs:\n  {opens}" if opens else url
     return f"""
-Moorage answers at {url}
+Moorage answers at {answers}
 
 The first password of user admin:
   {program} --namespace {SYSTEM_NAMESPACE} {read} | base64 -d; echo

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from moorage_crds import conditions as words
 from moorage_crds import names
-from moorage_operator.reconcile import conditions
+from moorage_operator.reconcile import conditions, times
 from moorage_operator.reconcile.canary import Judgement
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.rejections import Rejection
 from moorage_operator.reconcile.replicas import FAILED_STATES, Report
-from moorage_operator.reconcile.revisions import Rollout
+from moorage_operator.reconcile.revisions import Revision, Rollout
 from moorage_operator.reconcile.shares import Share
 from moorage_operator.reconcile.world import Manifest
 
@@ -132,7 +132,7 @@ def status(model: Manifest, tenant: str, standing: Standing, now: datetime) -> d
 
 
 def _routing(model: str, rollout: Rollout) -> dict[str, Any]:
-    """Return the serving and the next revision and what each gets, each only when there is one."""
+    """Return the serving and the next revision, what each gets and what is kept, each only when there is one."""
     routing: dict[str, Any] = {}
     stable, target = rollout.stable, rollout.target
     if stable:
@@ -143,7 +143,18 @@ def _routing(model: str, rollout: Rollout) -> dict[str, Any]:
         routing["candidateRevision"] = target.hash
     if rollout.traffic:
         routing["traffic"] = [_target(model, share) for share in rollout.traffic]
+    if rollout.revisions:
+        routing["revisions"] = [_kept(revision) for revision in reversed(rollout.revisions)]
     return routing
+
+
+def _kept(revision: Revision) -> dict[str, Any]:
+    kept: dict[str, Any] = {"name": revision.hash, "number": revision.number}
+    if revision.promoted_at:
+        kept["promotedAt"] = times.as_seconds(revision.promoted_at)
+    if revision.rejection:
+        kept["rejected"] = revision.rejection.reason
+    return kept
 
 
 def _target(model: str, share: Share) -> dict[str, Any]:

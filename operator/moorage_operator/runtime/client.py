@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
 import aiohttp
 import orjson
@@ -35,19 +35,22 @@ MERGE_PATCH = "application/merge-patch+json"
 Manifest = dict[str, Any]
 
 
+class Options(TypedDict, total=False):
+    """What a request may have besides method and path."""
+
+    params: Mapping[str, str]
+    body: Any
+    """Anything but None is sent, as JSON."""
+    content_type: str
+    """Of the body, ``JSON`` by default."""
+    seconds: float
+    """For the whole request, ``REQUEST_TIMEOUT`` by default."""
+
+
 class Api(Protocol):
     """What everything but the informers needs of a client."""
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         """Return the API server's answer to one request; raises ``apierrors.ApiError``."""
 
 
@@ -87,20 +90,13 @@ class Client:
         """Close every connection."""
         await self._session.close()
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         """Return the API server's answer to one request; raises ``apierrors.ApiError``."""
+        body, params = options.get("body"), options.get("params")
+        content_type = options.get("content_type", JSON)
         headers = {"Content-Type": content_type} if body is not None else None
         content = None if body is None else _encoded(body, content_type)
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=options.get("seconds", REQUEST_TIMEOUT), sock_connect=CONNECT_TIMEOUT)
         async with (
             self._slots,
             self._respond(method, path, params=params, data=content, headers=headers, timeout=timeout) as response,

@@ -1,4 +1,4 @@
-"""Kubernetes Events for what people should hear of: a Tenant or a model whose Ready or Stalled changed.
+"""Kubernetes Events for what people should hear of: a change of Ready or Stalled, and a rotation of credentials.
 
 Separate because telling is never allowed to hold up or fail the work: Events wait in a short line of their own, a
 repeated one only counts up, and one that cannot be written is counted and forgotten.
@@ -35,6 +35,8 @@ CLUSTER_SCOPED = "default"
 """Namespace of Events about cluster-scoped objects; the API server takes no other, and ``kubectl describe`` looks
 there."""
 
+_ROTATED = "CredentialsRotated"
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,12 +50,14 @@ class Happening:
     message: str
 
 
-def between(before: Manifest | None, after: Manifest) -> Happening | None:
-    """Return what a status write changed in the eyes of people, or None.
-
-    Ready decides; where it stays the same, becoming Stalled does.
-    """
+def between(before: Manifest | None, after: Manifest) -> tuple[Happening, ...]:
+    """Return what a status write changed in the eyes of people."""
     old, new = _conditions(before or {}), _conditions(after)
+    return tuple(each for each in (_readiness(old, new), _rotation(old, new)) if each)
+
+
+def _readiness(old: dict[str, Manifest], new: dict[str, Manifest]) -> Happening | None:
+    """Ready decides; where it stays the same, becoming Stalled does."""
     ready, stalled = new.get(conditions.READY), new.get(conditions.STALLED)
     is_stalled = stalled is not None and stalled["status"] == "True"
     if ready is not None and _mark(ready) != _mark(old.get(conditions.READY)):
@@ -61,6 +65,20 @@ def between(before: Manifest | None, after: Manifest) -> Happening | None:
     if is_stalled and stalled is not None and _mark(stalled) != _mark(old.get(conditions.STALLED)):
         return _happening(stalled, is_warning=True)
     return None
+
+
+def _rotation(old: dict[str, Manifest], new: dict[str, Manifest]) -> Happening | None:
+    """Tell when old keys begin to end, and when they have."""
+    was, now = (found.get(conditions.CREDENTIALS_READY) for found in (old, new))
+    if now is None or _is_rotating(was) == _is_rotating(now):
+        return None
+    if _is_rotating(now):
+        return _happening(now, is_warning=False)
+    return Happening("Normal", _ROTATED, conditions.REASONS[_ROTATED])
+
+
+def _is_rotating(condition: Manifest | None) -> bool:
+    return condition is not None and condition["reason"] == "RotatingCredentials"
 
 
 class Recorder:
@@ -76,13 +94,11 @@ class Recorder:
 
     def transition(self, before: Manifest | None, after: Manifest) -> None:
         """Tell of a status write, if it changed anything worth telling; never waits and never raises."""
-        happening = between(before, after)
-        if happening is None:
-            return
-        try:
-            self._line.put_nowait(self._event(happening, after))
-        except asyncio.QueueFull:
-            self._metrics.events_lost.inc()
+        for happening in between(before, after):
+            try:
+                self._line.put_nowait(self._event(happening, after))
+            except asyncio.QueueFull:
+                self._metrics.events_lost.inc()
 
     async def run(self) -> None:
         """Write Events until cancelled."""

@@ -81,28 +81,29 @@ class Elector:
         renewing = asyncio.ensure_future(self._renew_until_lost())
         try:
             done, _ = await asyncio.wait({work, renewing}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            if work in done:
+                work.result()
+            reason = renewing.result() if renewing in done else "its work has ended"
         finally:
             self.is_leader = False
             await _stop(work)
             await _stop(renewing)
-        _log.warning("lost the lease", extra=fields(identity=self._identity))
+        _log.warning("lost the lease", extra=fields(identity=self._identity, reason=reason))
 
-    async def _renew_until_lost(self) -> None:
-        """Return when the Lease is another's, or could not be renewed before the deadline."""
+    async def _renew_until_lost(self) -> str:
+        """Return, with the reason, when the Lease is another's or could not be renewed before the deadline."""
         renewed = self._clock.monotonic()
         while True:
             await self._clock.sleep(self._terms.retry)
             asked = self._clock.monotonic()
             left = renewed + self._terms.deadline - asked
             if left <= 0:
-                return
+                return f"it could not be renewed for {self._terms.deadline:.0f} s"
             try:
                 await self._write(self._ours(self._record), seconds=left)
             except (apierrors.ConflictError, apierrors.NotFoundError):
                 if not await self._is_still_ours():
-                    return
+                    return f"{self._holder() or 'nobody'} holds it"
             except apierrors.ApiError as error:
                 _log.warning("lease not renewed", extra=fields(error=str(error)))
             else:
@@ -197,7 +198,7 @@ class Elector:
         _log.info("released the lease", extra=fields(identity=self._identity))
 
 
-async def _stop(task: asyncio.Future[None]) -> None:
+async def _stop(task: asyncio.Future[Any]) -> None:
     """Cancel a task and wait until it has ended; its own failure was or will be told by who awaits it."""
     task.cancel()
     await asyncio.wait({task})

@@ -8,16 +8,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import shutil
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from moorage_agent.triton import Triton
 from moorage_crds import names
 from tests.integration.agent.stack import adding
-from tests.support.triton import MANAGEMENT_KEY
+from tests.support.triton import INFERENCE_KEY, MANAGEMENT_KEY
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.integration.agent.stack import Stack
 
@@ -121,6 +128,145 @@ async def test_a_first_load_that_failed_leaves_triton_live_whatever_its_strict_r
     assert (await health(stack, "live"), await stack.infer("a")) == (200, (200, 2.0))
 
 
+async def test_strict_readiness_ends_while_any_model_loads_and_for_ever_with_a_first_load_that_failed(
+    stack: Stack,
+) -> None:
+    """So pods turn it off, and are ready when Triton is live."""
+    stack.triton.more = ("--strict-readiness=true",)
+    put(stack, "a", adding(1))
+    stack.triton.start()
+    assert await health(stack, "ready") == 200
+    put(stack, "slow", adding(1, before="time.sleep(3)"))
+    async with by_grpc(stack, "slow") as loading:
+        assert (await health(stack, "ready"), loading.done()) == (400, False)
+    assert await health(stack, "ready") == 200
+    put(stack, "bad", BROKEN)
+    assert await load(stack, "bad") != 200
+    assert (await manage(stack, "models/bad/unload"))[0] == 200
+    shutil.rmtree(stack.store / "repository" / "bad")
+    assert await health(stack, "ready") == 400
+
+
+async def test_without_strictness_readiness_outlasts_both(stack: Stack) -> None:
+    put(stack, "a", adding(1))
+    stack.triton.start()
+    put(stack, "slow", adding(1, before="time.sleep(3)"))
+    async with by_grpc(stack, "slow") as loading:
+        assert (await health(stack, "ready"), loading.done()) == (200, False)
+    put(stack, "bad", BROKEN)
+    assert await load(stack, "bad") != 200
+    assert await health(stack, "ready") == 200
+
+
+async def test_a_load_by_http_holds_up_the_connections_of_its_thread_and_one_by_grpc_none(stack: Stack) -> None:
+    """So agents load by gRPC. Triton deals its connections out to eight threads, an idle one all to the first."""
+    put(stack, "a", adding(1))
+    stack.triton.start()
+    for name in ("slow", "slower"):
+        put(stack, name, adding(1, before="time.sleep(3)"))
+    async with connections(stack, 24) as ask:
+        by_http = asyncio.create_task(load(stack, "slow"))
+        await asyncio.sleep(1)
+        assert await answered_before(by_http, ask) < len(ask)
+        async with by_grpc(stack, "slower") as loading:
+            assert await answered_before(loading, ask) == len(ask)
+
+
+@asynccontextmanager
+async def by_grpc(stack: Stack, name: str) -> AsyncIterator[asyncio.Task[None]]:
+    """Load a model as the agent does; the block runs while it is under way."""
+    triton = Triton(stack.triton.grpc, inference_key=INFERENCE_KEY, management_key=MANAGEMENT_KEY, load_timeout=30)
+    loading = asyncio.create_task(triton.load(name))
+    try:
+        await asyncio.sleep(1)
+        yield loading
+        await loading
+    finally:
+        await triton.close()
+
+
+@asynccontextmanager
+async def connections(stack: Stack, count: int) -> AsyncIterator[list[Callable[[], Awaitable[object]]]]:
+    """Open connections of their own to Triton; each asks model ``a`` when it is called."""
+    url = f"http://127.0.0.1:{stack.triton.ports[0]}/v2/models/a/infer"
+    body = {"inputs": [{"name": "X", "datatype": "FP32", "shape": [1], "data": [1]}]}
+    async with AsyncExitStack() as opened:
+        connector = aiohttp.TCPConnector
+        sessions = [
+            await opened.enter_async_context(aiohttp.ClientSession(connector=connector(limit=1))) for _ in range(count)
+        ]
+
+        async def ask(session: aiohttp.ClientSession) -> None:
+            async with session.post(url, json=body, headers={names.INFERENCE_HEADER: INFERENCE_KEY}) as answer:
+                assert answer.status == 200
+                await answer.read()
+
+        await asyncio.gather(*(ask(session) for session in sessions))
+        yield [partial(ask, session) for session in sessions]
+
+
+async def answered_before(load: asyncio.Task[Any], asks: list[Callable[[], Awaitable[object]]]) -> int:
+    """Return how many requests that begin during a load are answered before it ends."""
+    asked = [asyncio.ensure_future(ask()) for ask in asks]
+    early = 0
+    while not load.done():
+        early = sum(each.done() for each in asked)
+        await asyncio.sleep(0.1)
+    await asyncio.gather(load, *asked)
+    return early
+
+
+async def test_a_model_that_was_loaded_and_unloaded_leaves_no_process_and_no_shared_memory(stack: Stack) -> None:
+    put(stack, "a", adding(1))
+    stack.triton.start()
+    before = held(stack)
+    for number in range(8):
+        name = f"cycle-{number}"
+        put(stack, name, adding(number))
+        assert await load(stack, name) == 200
+        assert await stack.infer(name) == (200, 1.0 + number)
+        assert (await manage(stack, f"models/{name}/unload"))[0] == 200
+        await until_unloaded(stack, name)
+    after = held(stack)
+    assert (after.processes, after.regions) == (before.processes, before.regions)
+    assert after.memory - before.memory < 8 << 20, "a MiB a cycle ends a pod within days"
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a Triton holds of its machine."""
+
+    processes: int
+    regions: int
+    memory: int
+    """Resident bytes of the server itself."""
+
+
+def held(stack: Stack) -> Held:
+    assert stack.triton.process
+    server = stack.triton.process.pid
+    processes = [path for path in Path("/proc").glob("[0-9]*") if is_of(path, server)]
+    regions = len(list(Path("/dev/shm").glob(f"triton-{stack.triton.ports[1]}-*")))  # noqa: S108 # Triton's choice
+    resident = int(Path(f"/proc/{server}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return Held(len(processes), regions, resident)
+
+
+def is_of(path: Path, session: int) -> bool:
+    """Tell whether a process of /proc is of a session: a Triton and its model processes are one."""
+    try:
+        return int((path / "stat").read_text().rpartition(")")[2].split()[3]) == session
+    except FileNotFoundError:
+        return False
+
+
+async def until_unloaded(stack: Stack, name: str) -> None:
+    for _ in range(100):
+        if (last := (await index(stack))[name]) == ("UNAVAILABLE", "unloaded"):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{name}: expected to be unloaded, last {last}")
+
+
 async def test_a_bad_model_does_not_keep_triton_from_starting(stack: Stack) -> None:
     put(stack, "a", adding(1))
     put(stack, "bad", BROKEN)
@@ -178,13 +324,7 @@ async def test_all_versions_of_a_policy_must_load(stack: Stack) -> None:
 async def test_an_ensemble_loses_its_service_with_the_unload_of_a_step(stack: Stack) -> None:
     """So a revision that others are built on must not be unloaded."""
     put(stack, "a", adding(1))
-    (put(stack, "chain", {}) / "1").mkdir()
-    (stack.store / "repository" / "chain" / "config.pbtxt").write_text(
-        """platform: "ensemble"
-        input { name: "X" data_type: TYPE_FP32 dims: -1 } output { name: "Y" data_type: TYPE_FP32 dims: -1 }
-        ensemble_scheduling { step { model_name: "a" model_version: -1
-            input_map { key: "X" value: "X" } output_map { key: "Y" value: "Y" } } }"""
-    )
+    chain(stack)
     stack.triton.start()
     assert await stack.infer("chain") == (200, 2.0)
     await manage(stack, "models/a/unload")
@@ -193,6 +333,30 @@ async def test_an_ensemble_loses_its_service_with_the_unload_of_a_step(stack: St
             break
         await asyncio.sleep(0.1)
     assert "has no available versions" in answer[1]
+
+
+async def test_an_unload_of_dependents_takes_the_steps_of_an_ensemble_with_it(stack: Stack) -> None:
+    """Those that came with it; so agents never ask for it: other models may be built on the same steps."""
+    stack.triton.start()
+    put(stack, "a", adding(1))
+    chain(stack)
+    assert await load(stack, "chain") == 200
+    assert await stack.infer("a") == (200, 2.0)
+    body = {"parameters": {"unload_dependents": True}}
+    assert (await manage(stack, "models/chain/unload", body))[0] == 200
+    await until_unloaded(stack, "chain")
+    await until_unloaded(stack, "a")
+
+
+def chain(stack: Stack) -> None:
+    """Write an ensemble of the one model ``a``."""
+    (put(stack, "chain", {}) / "1").mkdir()
+    (stack.store / "repository" / "chain" / "config.pbtxt").write_text(
+        """platform: "ensemble"
+        input { name: "X" data_type: TYPE_FP32 dims: -1 } output { name: "Y" data_type: TYPE_FP32 dims: -1 }
+        ensemble_scheduling { step { model_name: "a" model_version: -1
+            input_map { key: "X" value: "X" } output_map { key: "Y" value: "Y" } } }"""
+    )
 
 
 async def test_an_ensemble_with_a_backend_is_not_even_read(stack: Stack) -> None:

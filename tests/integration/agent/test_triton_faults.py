@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import logging
+import subprocess
 import time
 import zipfile
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import web
 
 from tests.integration.agent.stack import adding, digest, inline, model
 from tests.unit.moorage_agent.fakekube import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiohttp.typedefs import Handler
+
     from tests.integration.agent.stack import Stack
 
 ONE = inline("add", adding(1))
@@ -22,12 +30,26 @@ ONE = inline("add", adding(1))
 log = logging.getLogger(__name__)
 
 
-def archive(amount: int) -> bytes:
+def archive(amount: int, padding: int = 0) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as made:
         for name, text in adding(amount).items():
-            made.writestr(f"add/{name}", text)
+            made.writestr(f"add/{name}", text + "#" * padding)
     return out.getvalue()
+
+
+def held_back(content: bytes, release: asyncio.Event) -> Handler:
+    """Return what begins to send at once and goes on when it is released."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(content[:100])
+        await release.wait()
+        await response.write(content[100:])
+        return response
+
+    return handler
 
 
 async def test_a_killed_triton_serves_again_from_disk_without_agent_and_api_server(stack: Stack) -> None:
@@ -80,16 +102,7 @@ async def test_a_killed_triton_is_followed(stack: Stack) -> None:
 
 async def test_an_agent_killed_in_mid_fetch_recovers(stack: Stack) -> None:
     content, release = archive(5), asyncio.Event()
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(content[:100])
-        await release.wait()
-        await response.write(content[100:])
-        return response
-
-    url = await stack.downloads("/add.zip", handler)
+    url = await stack.downloads("/add.zip", held_back(content, release))
     stack.triton.start()
     stack.start_agent()
     name = await stack.want(model("add", {"uri": url, "sha256": digest(content)}))
@@ -102,6 +115,45 @@ async def test_an_agent_killed_in_mid_fetch_recovers(stack: Stack) -> None:
     await stack.until_said(name, "Loaded")
     assert await stack.infer(name) == (200, 6.0)
     assert list((stack.store / "staging").iterdir()) == []
+
+
+async def test_a_file_system_that_fills_up_in_mid_fetch_is_a_reason_and_the_model_loads_once_there_is_room(
+    stack: Stack, small_store: Path
+) -> None:
+    content, release = archive(5, padding=1 << 20), asyncio.Event()
+    url = await stack.downloads("/add.zip", held_back(content, release))
+    stack.triton.start()
+    stack.start_agent()
+    good = await stack.want(ONE)
+    await stack.until_said(good, "Loaded")
+    name = await stack.want(model("large", {"uri": url, "sha256": digest(content)}))
+    await until(lambda: any((small_store / "staging").glob("*.download")))
+    filler = small_store / "filler"
+    fill(filler)
+    release.set()
+    assert "No space left on device" in await stack.until_said(name, "FetchFailed")
+    assert stack.reason(name) == "StorageFull"
+    assert await stack.infer(good) == (200, 2.0)
+    filler.unlink()
+    await stack.until_said(name, "Loaded")
+    assert await stack.infer(name) == (200, 6.0)
+
+
+@pytest.fixture
+def small_store(stack: Stack) -> Iterator[Path]:
+    """A store on a file system of its own, of 8 MiB."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "store", stack.store], check=True)
+    yield stack.store
+    stack.kill_agent()
+    stack.triton.kill()
+    subprocess.run(["umount", stack.store], check=True)
+
+
+def fill(path: Path) -> None:
+    """Write until the file system has no room left."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
 async def test_an_agent_asked_to_end_in_mid_fetch_does_not_wait_for_it(stack: Stack) -> None:

@@ -11,7 +11,8 @@ import yaml
 if TYPE_CHECKING:
     from tests.support.kube import Kube
 
-EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "examples").glob("*.yaml"))
+FOLDER = Path(__file__).resolve().parents[3] / "examples"
+EXAMPLES = [*sorted(FOLDER.glob("*.yaml")), *sorted(FOLDER.glob("sources/*.yaml"))]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ from moorage_crds import API_VERSION, modeldeployment, names, tenant
 
 EXAMPLES = Path(build.__file__).parent
 MODELS = ("digits", "digits-onnxruntime", "embedder")
+MORE = ("digits-from-bytes", "sources/pvc", "sources/s3")
+"""Files of several resources, each of which is tried whole."""
 
 
 def manifest(name: str) -> dict[str, Any]:
@@ -26,7 +28,8 @@ def manifest(name: str) -> dict[str, Any]:
 
 
 def test_every_example_resource_is_tested_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {"tenant", *MODELS}
+    found = {*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("sources/*.yaml")}
+    assert {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in found} == {"tenant", *MODELS, *MORE}
 
 
 def test_the_tenant_is_valid_and_allows_the_python_backend_that_the_models_need() -> None:
@@ -41,6 +44,16 @@ def test_a_model_is_valid_and_lives_in_the_tenants_namespace(name: str) -> None:
     modeldeployment.parse_spec(document)
     assert (document["apiVersion"], document["kind"]) == (API_VERSION, modeldeployment.ModelDeployment.KIND)
     assert document["metadata"]["namespace"] == names.tenant_namespace(manifest("tenant")["metadata"]["name"])
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_every_model_of_a_longer_example_is_valid_and_lives_there_too(name: str) -> None:
+    documents = yaml.safe_load_all((EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8"))
+    models = [each for each in documents if each["kind"] == modeldeployment.ModelDeployment.KIND]
+    assert models
+    for model in models:
+        modeldeployment.parse_spec(model)
+        assert model["metadata"]["namespace"] == names.tenant_namespace(manifest("tenant")["metadata"]["name"])
 
 
 @pytest.mark.parametrize("name", ["digits", "embedder"])

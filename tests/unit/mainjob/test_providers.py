@@ -1,5 +1,6 @@
 """Providers are found by name, and the summary's commands name the key's file, never the key."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,27 @@ def test_the_summary_prints_three_commands_and_no_secret(tmp_path: Path) -> None
     assert commands[0] == f"KUBECONFIG={tmp_path}/kubeconfig /bin/kubectl get tenants,modeldeployments --all-namespaces"
     assert f"$(cat {key_file})" in commands[1]
     assert commands[2].startswith(f"{tmp_path}/python ")
+    assert text.startswith("\nMoorage answers at http://localhost:18080\n")
+
+
+def test_where_the_address_ends_with_the_run_the_summary_says_how_to_open_it_again(tmp_path: Path) -> None:
+    kubectl = Kubectl("kubectl", "helm", None)
+    opens = providers.named("current", layout.named("moorage-test")).opens(kubectl)
+    text = summary.text(kubectl, "http://localhost:18180", tmp_path / "api-key", tmp_path / "python", opens)
+    forward = "kubectl port-forward --namespace moorage-system service/moorage-api 18180:80 --address=127.0.0.1"
+    assert text.startswith(f"\nMoorage answers at http://localhost:18180 while this runs:\n  {forward}\n")
+
+
+def test_the_local_clusters_address_outlasts_the_run(tmp_path: Path) -> None:
+    kubectl = Kubectl("kubectl", "helm", tmp_path / "kubeconfig")
+    assert providers.named("local", layout.named("moorage-test")).opens(kubectl) is None
+
+
+def test_a_port_that_somebody_else_listens_on_is_no_way_to_the_api() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            pytest.raises(providers.NotReadyError, match=f"port {port} of 127.0.0.1 is in use"),
+            providers.port_forward(Kubectl("/bin/false", "helm", None), port),
+        ):
+            pass

@@ -34,6 +34,15 @@ def test_delays_double_up_to_their_bound(state: FailureState, times: int, delay:
     assert after(state, times).retry_at == delay
 
 
+@pytest.mark.parametrize("reason", ["SecretNotUsable", "CredentialsDenied"])
+def test_credentials_that_somebody_may_be_correcting_are_tried_again_soon(reason: str) -> None:
+    last: Failure | None = None
+    for _ in range(20):
+        last = failed(last, "uid/1", FETCH_FAILED, "no", 0.0, reason=reason)
+    assert last is not None
+    assert last.retry_at == 30
+
+
 def test_another_kind_of_failure_counts_anew() -> None:
     fetched = after(FETCH_FAILED, 5)
     assert failed(fetched, "uid/1", LOAD_FAILED, "no", 0.0).count == 1

@@ -293,6 +293,30 @@ def test_a_first_revision_has_none_before_it() -> None:
     assert "previousRevision" not in status(cluster)
 
 
+def test_status_names_every_revision_that_may_be_pinned_newest_first() -> None:
+    cluster, (first, second) = history("one", "two")
+    kept = status(cluster)["revisions"]
+    assert [(each["name"], each["number"]) for each in kept] == [(second, 2), (first, 1)]
+    assert [each["promotedAt"] for each in kept] == sorted((each["promotedAt"] for each in kept), reverse=True)
+    assert all("rejected" not in each for each in kept)
+
+
+def test_status_says_why_a_kept_revision_was_rejected() -> None:
+    cluster, first, second = canary()
+    decide(cluster, second, "Abort")
+    settle(cluster)
+    verdicts = {each["name"]: (each.get("rejected"), "promotedAt" in each) for each in status(cluster)["revisions"]}
+    assert verdicts == {first: (None, True), second: ("Aborted", False)}
+
+
+def test_a_pruned_revision_leaves_the_status_too() -> None:
+    cluster, (first, *_) = history("one", "two", "three")
+    cluster.change_spec("ModelDeployment", "digits", {"revisionHistoryLimit": 1})
+    settle(cluster, later(1000))
+    assert len(status(cluster)["revisions"]) == 2
+    assert first not in {each["name"] for each in status(cluster)["revisions"]}
+
+
 def test_a_verdict_is_read_back_as_it_was_written() -> None:
     verdict = Rejection("Aborted", "No «good»", NOW, "abc")
     assert rejections.parse(rejections.dump(verdict)) == verdict

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from moorage_operator.runtime import apierrors
-from moorage_operator.runtime.client import JSON, REQUEST_TIMEOUT
+from moorage_operator.runtime.client import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from moorage_operator.runtime.client import Options
 
 Manifest = dict[str, Any]
 
@@ -31,18 +31,9 @@ class ScriptedApi:
     answers: deque[Manifest | apierrors.ApiError] = field(default_factory=deque)
     requests: list[Request] = field(default_factory=list)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
-        assert seconds > 0
-        self.requests.append(Request(method, path, body, content_type, dict(params or {})))
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        content_type, params = options.get("content_type", JSON), options.get("params")
+        self.requests.append(Request(method, path, options.get("body"), content_type, dict(params or {})))
         answer = self.answers.popleft()
         if isinstance(answer, apierrors.ApiError):
             raise answer
@@ -59,24 +50,13 @@ class LeaseApi:
     lose_answers: bool = False
     """Commit writes, then fail them, as a connection does that breaks too late."""
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
-        assert not params
-        assert content_type == JSON
-        assert seconds > 0
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        assert options.keys() <= {"body", "seconds"}
         if self.broken:
             raise apierrors.UnreachableError(f"{method} {path}: broken")
         if method == "GET":
             return self._get()
-        return self._write(method, body)
+        return self._write(method, options["body"])
 
     @property
     def holder(self) -> str:

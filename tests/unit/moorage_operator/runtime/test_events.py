@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from moorage_crds.conditions import REASONS
 from moorage_operator.metrics import Metrics
 from moorage_operator.runtime import apierrors
 from moorage_operator.runtime.events import LINE, Recorder, between
@@ -23,22 +24,35 @@ FAILED = condition("Ready", "False", "LoadFailed", "no such file")
 STALLED = condition("Stalled", "True", "LoadFailed", "no such file")
 NOT_STALLED = condition("Stalled", "False", "Progressing")
 
-CASES: list[tuple[str, list[Manifest], list[Manifest], tuple[str, str] | None]] = [
-    ("first status", [], [WAITING], ("Normal", "Progressing")),
-    ("becoming ready", [WAITING], [READY], ("Normal", "Available")),
-    ("failing", [WAITING], [FAILED, STALLED], ("Warning", "LoadFailed")),
-    ("stalling without a change of Ready", [FAILED], [FAILED, STALLED], ("Warning", "LoadFailed")),
-    ("staying the same", [READY], [READY], None),
-    ("another message alone", [FAILED], [{**FAILED, "message": "other"}], None),
-    ("an end of stalling alone", [FAILED, STALLED], [FAILED, NOT_STALLED], None),
-    ("a condition nobody is told of", [READY], [READY, condition("ModelsReady", "False", "X")], None),
+KEYS = condition("CredentialsReady", "True", "Available")
+ROTATING = condition("CredentialsReady", "True", "RotatingCredentials", "old keys end")
+
+CASES: list[tuple[str, list[Manifest], list[Manifest], list[tuple[str, str]]]] = [
+    ("first status", [], [WAITING, KEYS], [("Normal", "Progressing")]),
+    ("becoming ready", [WAITING], [READY], [("Normal", "Available")]),
+    ("failing", [WAITING], [FAILED, STALLED], [("Warning", "LoadFailed")]),
+    ("stalling without a change of Ready", [FAILED], [FAILED, STALLED], [("Warning", "LoadFailed")]),
+    ("staying the same", [READY], [READY], []),
+    ("another message alone", [FAILED], [{**FAILED, "message": "other"}], []),
+    ("an end of stalling alone", [FAILED, STALLED], [FAILED, NOT_STALLED], []),
+    ("a condition nobody is told of", [READY], [READY, condition("ModelsReady", "False", "X")], []),
+    ("a rotation alone", [READY, KEYS], [READY, ROTATING], [("Normal", "RotatingCredentials")]),
+    ("a rotation under way", [READY, ROTATING], [READY, ROTATING], []),
+    ("its end", [READY, ROTATING], [READY, KEYS], [("Normal", "CredentialsRotated")]),
+    (
+        "a rotation that replaces pods",
+        [READY, KEYS],
+        [WAITING, ROTATING],
+        [("Normal", "Progressing"), ("Normal", "RotatingCredentials")],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("before", "after", "told"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_what_people_are_told(before: list[Manifest], after: list[Manifest], told: tuple[str, str] | None) -> None:
-    happening = between(with_status(tenant(), *before), with_status(tenant(), *after))
-    assert (happening and (happening.kind, happening.reason)) == told
+def test_what_people_are_told(before: list[Manifest], after: list[Manifest], told: list[tuple[str, str]]) -> None:
+    happenings = between(with_status(tenant(), *before), with_status(tenant(), *after))
+    assert [(each.kind, each.reason) for each in happenings] == told
+    assert all(each.reason in REASONS for each in happenings)
 
 
 class Recording:

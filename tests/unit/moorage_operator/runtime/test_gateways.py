@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
@@ -15,12 +15,13 @@ from moorage_api.gateway.errors import ModelFailedError
 from moorage_crds import names
 from moorage_operator.reconcile import Canary
 from moorage_operator.runtime import apierrors
-from moorage_operator.runtime.client import JSON, REQUEST_TIMEOUT
 from moorage_operator.runtime.gateways import PERIOD, Gateways, parse
 from tests.unit.moorage_operator.runtime.fake_clock import START, FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from moorage_operator.runtime.client import Options
 
 Manifest = dict[str, Any]
 CANARY = Canary("digits", "aaaaaaaa", START)
@@ -36,20 +37,10 @@ class Slices:
     error: apierrors.ApiError | None = None
     asked: int = 0
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
-        assert (method, body, content_type) == ("GET", None, JSON)
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        assert method == "GET"
         assert path == "/apis/discovery.k8s.io/v1/namespaces/moorage-system/endpointslices"
-        assert params == {"labelSelector": "kubernetes.io/service-name=moorage-api-metrics"}
-        assert seconds > 0
+        assert options == {"params": {"labelSelector": "kubernetes.io/service-name=moorage-api-metrics"}}
         self.asked += 1
         if self.error:
             raise self.error

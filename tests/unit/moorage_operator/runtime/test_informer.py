@@ -4,12 +4,11 @@ import asyncio
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from moorage_crds import names
 from moorage_operator.runtime import apierrors, resources, trim
 from moorage_operator.runtime.cache import Cache, Change
-from moorage_operator.runtime.client import JSON, REQUEST_TIMEOUT
 from moorage_operator.runtime.informer import Informer
 from moorage_operator.runtime.watched import Watched
 from tests.unit.moorage_operator.runtime.fake_clock import FakeClock, settle
@@ -17,6 +16,8 @@ from tests.unit.moorage_operator.runtime.objects import Manifest, manifest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+    from moorage_operator.runtime.client import Options
 
 WATCHED = Watched(
     "Service", resources.SERVICE, lambda one: names.tenant_of_namespace(one["metadata"]["namespace"]), trim.plain, "x"
@@ -32,19 +33,10 @@ class WatchServer:
     watches: deque[Script] = field(default_factory=deque)
     asked: list[dict[str, str]] = field(default_factory=list)
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
-        assert (method, path, body, content_type) == ("GET", "/api/v1/services", None, JSON)
-        assert seconds > 0
-        self.asked.append({**(params or {}), "verb": "list"})
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        assert (method, path) == ("GET", "/api/v1/services")
+        assert options.keys() <= {"params", "seconds"}
+        self.asked.append({**options.get("params", {}), "verb": "list"})
         answer = self.lists.popleft()
         if isinstance(answer, apierrors.ApiError):
             raise answer

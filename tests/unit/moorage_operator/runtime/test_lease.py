@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
+
+import pytest
 
 from moorage_operator.runtime.lease import Elector
 from tests.unit.moorage_operator.runtime.fake_api import LeaseApi
@@ -11,6 +13,9 @@ from tests.unit.moorage_operator.runtime.fake_clock import FakeClock, settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from moorage_operator.runtime.client import Options
+    from tests.unit.moorage_operator.runtime.objects import Manifest
 
 
 @dataclass
@@ -41,9 +46,9 @@ class View:
     api: LeaseApi
     cut: bool = False
 
-    async def request(self, method: str, path: str, **options: object) -> dict[str, object]:
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         other = LeaseApi(broken=True) if self.cut else self.api
-        return await other.request(method, path, **options)  # type: ignore[arg-type]  # passed on as it came
+        return await other.request(method, path, **options)
 
 
 @asynccontextmanager
@@ -93,7 +98,9 @@ async def test_a_crashed_holder_is_replaced_within_20_seconds_and_not_before_15(
         assert b.spans == ["began"]
 
 
-async def test_a_holder_that_cannot_renew_stops_before_another_may_begin(clock: FakeClock) -> None:
+async def test_a_holder_that_cannot_renew_stops_before_another_may_begin(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     api = LeaseApi()
     view = View(api)
     async with candidate(view, "a", clock) as a, candidate(api, "b", clock) as b:
@@ -104,9 +111,12 @@ async def test_a_holder_that_cannot_renew_stops_before_another_may_begin(clock: 
         assert not a.elector.is_leader
         assert a.task
         assert not a.task.done()
+        assert reasons(caplog) == ["it could not be renewed for 10 s"]
 
 
-async def test_a_lease_taken_away_stops_the_work_at_the_next_renewal(clock: FakeClock) -> None:
+async def test_a_lease_taken_away_stops_the_work_at_the_next_renewal(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     api = LeaseApi()
     async with candidate(api, "a", clock) as a:
         assert api.record
@@ -116,6 +126,13 @@ async def test_a_lease_taken_away_stops_the_work_at_the_next_renewal(clock: Fake
         await clock.advance(2.5)
         assert a.spans == ["began", "ended"]
     assert api.holder == "thief"
+    assert reasons(caplog) == ["thief holds it"]
+
+
+def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return why the lease was lost, as the log says."""
+    lost = [record for record in caplog.records if record.message == "lost the lease"]
+    return [record.moorage_fields["reason"] for record in lost]  # type: ignore[attr-defined]  # our own addition
 
 
 async def test_a_renewal_whose_answer_was_lost_does_not_end_the_leadership(clock: FakeClock) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from moorage_crds import labels
 from moorage_operator.metrics import Metrics
@@ -12,7 +12,6 @@ from moorage_operator.reconcile import Action, ApplyStatus, Canary, Create, Tall
 from moorage_operator.runtime import apierrors, watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.cache import Change, Entry
-from moorage_operator.runtime.client import APPLY, JSON, REQUEST_TIMEOUT
 from moorage_operator.runtime.events import Recorder
 from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from datetime import datetime
 
+    from moorage_operator.runtime.client import Options
+
 
 @dataclass
 class Server:
@@ -35,19 +36,10 @@ class Server:
     posts: list[tuple[float, str]] = field(default_factory=list)
     version: int = 100
 
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = JSON,
-        seconds: float = REQUEST_TIMEOUT,
-    ) -> Manifest:
-        assert (method in ("POST", "PATCH"), content_type in (JSON, APPLY)) == (True, True)
-        assert params
-        assert seconds > 0
+    async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        assert method in ("POST", "PATCH")
+        assert options["params"]
+        body = options["body"]
         name = path.split("/")[4] if method == "POST" else f"tenant-{body['metadata']['name']}"
         self.posts.append((self.clock.monotonic(), name))
         if self.errors.get(name):
