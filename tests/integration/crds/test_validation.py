@@ -66,7 +66,7 @@ REFUSED = {
     "an autoscaler without a bound": (_tenant(inference={"autoscaling": {"min": 3}}), "max"),
     "a scaler of no class": (
         _tenant(inference={"autoscaling": {"class": "KEDA", "max": 2}}),
-        "spec.inference.autoscaling.class",
+        'supported values: "HPA", "External"',
     ),
     "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
     "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
