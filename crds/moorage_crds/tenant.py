@@ -98,14 +98,16 @@ class Gpu(Schema):
 
 
 class Autoscaling(Schema):
-    """Bounds between which a HorizontalPodAutoscaler chooses the number of Triton pods."""
+    """Bounds between which somebody else than the spec chooses the number of Triton pods."""
 
+    scaler_class: Annotated[Literal["HPA", "External"], Field(alias="class")] = "HPA"
+    """Who chooses: a HorizontalPodAutoscaler that the operator makes, or whoever scales the Deployment, say KEDA."""
     min: Annotated[int, Field(ge=1, le=100)] = 1
     """Fewest pods."""
     max: Annotated[int, Field(ge=1, le=100)]
     """Most pods; the quota has to hold them."""
     target_cpu: Annotated[int, Field(ge=1, le=1000, alias="targetCPU")] = 80
-    """CPU that Triton's container shall use on average, in percent of what it requests."""
+    """CPU that Triton's container shall use on average, in percent of what it requests; only for class ``HPA``."""
 
 
 class Inference(Schema):

@@ -33,6 +33,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "quota.burst": (1, 5),
     "quota.concurrentRequests": (1, 5),
     "inference.replicas": (2, 3),
+    "inference.autoscaling.class": ("External", "External"),
     "inference.autoscaling.min": (2, 3),
     "inference.autoscaling.max": (2, 3),
     "inference.autoscaling.targetCPU": (50, 60),
@@ -63,6 +64,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 BESIDE: dict[str, dict[str, Any]] = {
     "inference.gpu.count": {"quota": {"gpu": 2}},
+    "inference.autoscaling.class": {"inference": {"autoscaling": {"max": 3}}},
     "inference.autoscaling.min": {"inference": {"autoscaling": {"max": 3}}},
     "inference.autoscaling.targetCPU": {"inference": {"autoscaling": {"max": 3}}},
     "vectorStore.replicas": {"inference": {"replicas": 0}},

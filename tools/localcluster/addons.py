@@ -1,4 +1,4 @@
-"""What the cluster runs beside Kubernetes itself: DNS, network policies, and volumes on demand.
+"""What the cluster runs beside Kubernetes itself: DNS, network policies, volumes on demand, and the metrics API.
 
 Separate because these are ordinary objects and clients of a ready API server, in contrast to the daemons
 that make one.
@@ -6,12 +6,14 @@ that make one.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localcluster import pki, system_images
 from localcluster.daemons import Command
+from localcluster.layout import METRICS_PORT
 from localcluster.node_commands import KUBE_ROUTER
 
 if TYPE_CHECKING:
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
     from localcluster.layout import ClusterLayout
 
 PROVISIONER = pki.Subject("local-path-provisioner", "moorage:local-path-provisioner")
+METRICS_SERVER = pki.Subject("metrics-server", "moorage:metrics-server")
+METRICS_API = "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io"
 DNS_DEPLOYMENT = "/apis/apps/v1/namespaces/kube-system/deployments/coredns"
 _STORAGE_NAMESPACE = "local-path-storage"
 _STORAGE_ACCOUNT = "local-path-helper"
 _STORAGE_SCRIPTS = "local-path-config"
+_METRICS_HOST = "metrics-server.kube-system.svc"
+"""What the API server calls metrics-server when it checks the certificate."""
+_METRICS_SERVING = pki.Subject("metrics-server-serving", _METRICS_HOST, alternatives=(f"DNS:{_METRICS_HOST}",))
 _READ = ["get", "list", "watch"]
 _RBAC = "rbac.authorization.k8s.io"
 
@@ -49,13 +56,27 @@ class Addons:
 
     tools: GoTools
     layout: ClusterLayout
+    authority: pki.Authority
 
     def manifests(self) -> list[Manifest]:
-        """Return every object of the add-ons, in the order of creation."""
-        return [*_dns(str(self.layout.dns_ip)), *_network_policies(), *_storage()]
+        """Return every object of the add-ons but the metrics API, in the order of creation."""
+        where = self.layout
+        return [*_dns(str(where.dns_ip)), *_network_policies(), *_storage(), *_metrics(str(where.node_ip))]
+
+    def metrics_api(self) -> Manifest:
+        """Return the object by which the API server hands requests for metrics on, once metrics-server runs.
+
+        Earlier it would be found away, and a cluster with an API that is away deletes no namespace.
+        """
+        trusted = base64.b64encode(self.authority.root.certificate.read_bytes()).decode()
+        service = {"name": "metrics-server", "namespace": "kube-system"}
+        spec = {"service": service, "caBundle": trusted, "group": "metrics.k8s.io", "version": "v1beta1"}
+        ranks = {"groupPriorityMinimum": 100, "versionPriority": 100}
+        return _object("apiregistration.k8s.io/v1", "APIService", "v1beta1.metrics.k8s.io", spec=spec | ranks)
 
     def write(self) -> None:
-        """Write the provisioner's configuration."""
+        """Write the provisioner's configuration and issue the certificate that metrics-server shows."""
+        self.authority.issue(_METRICS_SERVING)
         paths = [str(self.layout.inside(self.layout.state / "volumes"))]
         places = {"nodePathMap": [{"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": paths}]}
         self._config.mkdir(parents=True, exist_ok=True)
@@ -75,6 +96,27 @@ class Addons:
         }
         program = str(self.tools.path("local-path-provisioner"))
         return Command("local-path-provisioner", (program, "start", *(f"--{key}={one}" for key, one in flags.items())))
+
+    def metrics_server(self, kubeconfig: Path) -> Command:
+        """Return the program behind the metrics API.
+
+        Every connection is verified both ways: it shows the API server a certificate of the cluster's authority, and
+        checks that of the kubelet against the same.
+        """
+        serving = self.authority.pair(_METRICS_SERVING.file)
+        flags = {
+            "bind-address": self.layout.node_ip,
+            "secure-port": METRICS_PORT,
+            "tls-cert-file": serving.certificate,
+            "tls-private-key-file": serving.key,
+            "kubelet-certificate-authority": self.authority.root.certificate,
+            "kubelet-preferred-address-types": "InternalIP",
+            "metric-resolution": "10s",  # the least it takes, where 60 are usual: tests wait for the second figure
+            "kubelet-request-timeout": "8s",  # it insists on less than the above
+        }
+        flags |= dict.fromkeys(("kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"), kubeconfig)
+        program = str(self.tools.path("metrics-server"))
+        return Command("metrics-server", (program, *(f"--{key}={one}" for key, one in flags.items())))
 
     @property
     def _config(self) -> Path:
@@ -145,6 +187,34 @@ def _network_policies() -> list[Manifest]:
     ]
     name = KUBE_ROUTER.common_name
     return [_object(f"{_RBAC}/v1", "ClusterRole", name, rules=rules), _binding(name, _subject("User", name))]
+
+
+def _metrics(address: str) -> list[Manifest]:
+    """Return metrics-server's rights, and a Service without a selector: it is a process of the node, no pod."""
+    name, space = METRICS_SERVER.common_name, "kube-system"
+    callers = _rule("", ["configmaps"], _READ) | {"resourceNames": ["extension-apiserver-authentication"]}
+    port = {"name": "https", "port": 443, "targetPort": METRICS_PORT}
+    slice_ = _object("discovery.k8s.io/v1", "EndpointSlice", "metrics-server", space)
+    slice_["metadata"]["labels"] = {"kubernetes.io/service-name": "metrics-server"}
+    slice_ |= {"addressType": "IPv4", "endpoints": [{"addresses": [address]}]}
+    slice_ |= {"ports": [{"name": "https", "port": METRICS_PORT, "protocol": "TCP"}]}
+    return [
+        _object(f"{_RBAC}/v1", "ClusterRole", name, rules=_metrics_rules()),
+        _binding(name, _subject("User", name)),
+        _object(f"{_RBAC}/v1", "Role", name, space, rules=[callers]),
+        _binding(name, _subject("User", name), space),
+        _object("v1", "Service", "metrics-server", space, spec={"ports": [port]}),
+        slice_,
+    ]
+
+
+def _metrics_rules() -> list[dict[str, Any]]:
+    return [
+        _rule("", ["nodes/metrics"], ["get"]),
+        _rule("", ["nodes", "pods"], _READ),
+        _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
+        _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
+    ]
 
 
 def _storage() -> list[Manifest]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from localcluster import cgroups, image_store, kubeconfig, pki, system_images
-from localcluster.addons import DNS_DEPLOYMENT, PROVISIONER, Addons
+from localcluster.addons import DNS_DEPLOYMENT, METRICS_API, METRICS_SERVER, PROVISIONER, Addons
 from localcluster.control_commands import Addresses, ControlCommands, audit_flags
 from localcluster.daemons import Command, DaemonError, Detached, recorded, start_detached, wait
 from localcluster.forward import Forward, ensure
@@ -118,7 +118,7 @@ class _Cluster:
         )
         control = ControlCommands(tools, authority, layout.state / "etcd", addresses)
         node = NodeCommands(tools, layout, authority)
-        return cls(layout, tools, authority, Sandbox(layout), control, node, Addons(tools, layout))
+        return cls(layout, tools, authority, Sandbox(layout), control, node, Addons(tools, layout, authority))
 
     @property
     def api(self) -> KubeApi:
@@ -134,6 +134,7 @@ class _Cluster:
         if audit and not self.layout.audit_log.exists():
             return "it keeps no audit log"
         checks = {"the API server": self.api.is_ready, "the node": self._is_node_ready, "DNS": self._is_dns_ready}
+        checks |= {"the metrics API": self._is_metrics_api_ready}
         return next((f"{name} is not ready" for name, ready in checks.items() if not ready()), "")
 
     def start(self, report: Progress, *, audit: bool) -> None:
@@ -146,7 +147,7 @@ class _Cluster:
             self._start_control_plane(self._audit_flags() if audit else [])
         with report.step("node", 2):
             self._start_node()
-        with report.step("add-ons: DNS, network policies, volumes", 4):
+        with report.step("add-ons: DNS, policies, volumes, metrics", 6):
             self._start_addons()
 
     def _prepare(self) -> None:
@@ -204,8 +205,12 @@ class _Cluster:
         wait("the node", self._is_node_ready, daemons, _PATIENCE)
 
     def _start_addons(self) -> None:
-        provisioner = self._start(self.addons.provisioner(self.control.client_config(PROVISIONER)))
-        wait("DNS", self._is_dns_ready, [provisioner], _PATIENCE)
+        config = self.control.client_config
+        daemons = [self._start(self.addons.provisioner(config(PROVISIONER)))]
+        daemons.append(self._start(self.addons.metrics_server(config(METRICS_SERVER))))
+        wait("DNS", self._is_dns_ready, daemons, _PATIENCE)
+        self.api.apply(self.addons.metrics_api())
+        wait("the metrics API", self._is_metrics_api_ready, daemons, _PATIENCE)
 
     def _start(self, command: Command) -> Detached:
         return start_detached(self.sandbox, command)
@@ -220,8 +225,11 @@ class _Cluster:
     def _is_dns_ready(self) -> bool:
         return _has(self.api.get(DNS_DEPLOYMENT), "Available")
 
+    def _is_metrics_api_ready(self) -> bool:
+        return _has(self.api.get(METRICS_API), "Available")
 
-_FAMILIES = ("kubernetes", "etcd", "coredns", "kube-router", "local-path-provisioner")
+
+_FAMILIES = ("kubernetes", "etcd", "coredns", "kube-router", "local-path-provisioner", "metrics-server")
 _DAEMONS = {
     "containerd",
     "etcd",
@@ -232,6 +240,7 @@ _DAEMONS = {
     "kube-scheduler",
     "kubelet",
     "local-path-provisioner",
+    "metrics-server",
 }
 """Whose end makes a cluster unhealthy; a lost forwarder is started again when it is asked for."""
 

@@ -125,6 +125,7 @@ class ControlCommands:
             "kube-api-qps": 500,  # with the usual 20 it throttles itself for the first five seconds
             "kube-api-burst": 1000,
             "node-monitor-period": "500ms",  # or a fresh node stays tainted as not ready for five seconds
+            "horizontal-pod-autoscaler-sync-period": "5s",  # of the usual 15, for tests that wait for a pod more
             "service-cluster-ip-range": self.addresses.services,
             "flex-volume-plugin-dir": self.authority.folder / "volume-plugins",  # it makes the folder it is told
             "leader-elect": "false",

@@ -51,6 +51,7 @@ FAMILIES = (
     Family("coredns", ("coredns",), seconds=130),
     Family("kube-router", ("kube-router",), seconds=100),
     Family("local-path-provisioner", ("local-path-provisioner",), seconds=60),
+    Family("metrics-server", ("metrics-server",), seconds=170),
     Family("weaviate", ("weaviate-server",), seconds=230),
     Family("versitygw", ("versitygw",), seconds=130, is_for_tests=True),
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from localcluster.pki import Pair
 
 _PLURALS: Mapping[str, str] = {"StorageClass": "storageclasses", "NetworkPolicy": "networkpolicies"}
-_CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass"}
+_CLUSTER_WIDE = {"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass", "APIService"}
 _APPLY = "application/apply-patch+yaml"
 _OK = range(200, 300)
 _TIMEOUT = 10.0

@@ -22,6 +22,8 @@ CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 """The same inside every cluster: each has a /run of its own."""
 
 API_PORT_INSIDE = 6443
+METRICS_PORT = 4443
+"""Where metrics-server answers the API server, inside as well."""
 
 
 def cache_root() -> Path:

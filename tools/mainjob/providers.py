@@ -6,6 +6,7 @@ Separate because everything after the images is the same for all three.
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_NAMESPACE = "moorage-system"
 API_SERVICE = "moorage-api"
+_METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.9.0/components.yaml"
+_ARGUMENTS = "/spec/template/spec/containers/0/args/-"
+_METRICS_ARGUMENTS = ("--kubelet-insecure-tls", "--metric-resolution=10s")
 
 Values = dict[str, str]
 """Helm values by their dotted path."""
@@ -176,6 +180,15 @@ class Kind:
         if self.layout.name not in _run(["kind", "get", "clusters"]).split():
             with progress.step("create a kind cluster", 60):
                 _run(["kind", "create", "cluster", "--name", self.layout.name, "--wait", "120s"])
+            with progress.step("install metrics-server", 5):
+                self._install_metrics_server()
+
+    def _install_metrics_server(self) -> None:
+        """Apply its release; kind's kubelets sign their certificates themselves, so they cannot be verified."""
+        self.kubectl().run("apply", f"--filename={_METRICS_SERVER}")
+        more = [{"op": "add", "path": _ARGUMENTS, "value": one} for one in _METRICS_ARGUMENTS]
+        scope = ["deployment/metrics-server", "--namespace=kube-system", "--type=json"]
+        self.kubectl().run("patch", *scope, f"--patch={json.dumps(more)}")
 
     def publish_images(self, progress: Progress) -> Values:
         """Build our images with Docker and load them; Weaviate's comes from its maker.

@@ -227,7 +227,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
 
 def _autoscaler(world: World, spec: TenantSpec) -> Iterator[dict[str, Any]]:
     bounds = spec.inference.autoscaling
-    if bounds is not None:
+    if bounds is not None and bounds.scaler_class == "HPA":
         context = AutoscalerContext(least=bounds.min, most=bounds.max, target_cpu=bounds.target_cpu)
         yield from _part(world, labels.COMPONENT_TRITON, "autoscaler", context)
 

@@ -1,4 +1,4 @@
-"""Who says how many Triton pods there are: the spec, or its autoscaler.
+"""Who says how many Triton pods there are: the spec, or an autoscaler, the operator's own or somebody else's.
 
 Separate because the hand-over is delicate. Server-side apply takes a field away that its only owner leaves out, and the
 API server then sets ``replicas`` to 1. So the operator goes on saying a number until the live object shows that
@@ -15,7 +15,7 @@ from moorage_operator.reconcile.world import Manifest, World
 
 
 def replicas(world: World, spec: TenantSpec) -> int | None:
-    """Return how many Triton pods the Deployment shall say, None where its autoscaler says it."""
+    """Return how many Triton pods the Deployment shall say, None where an autoscaler says it."""
     if spec.suspend:
         return 0
     bounds = spec.inference.autoscaling

@@ -64,6 +64,10 @@ REFUSED = {
     "a namespace twice": (_tenant(network={"allowIngressFromNamespaces": ["a", "a"]}), "uplicate"),
     "fewest above most": (_tenant(inference={"autoscaling": {"min": 3, "max": 2}}), "min must not exceed max"),
     "an autoscaler without a bound": (_tenant(inference={"autoscaling": {"min": 3}}), "max"),
+    "a scaler of no class": (
+        _tenant(inference={"autoscaling": {"class": "KEDA", "max": 2}}),
+        'supported values: "HPA", "External"',
+    ),
     "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
     "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
     "a system member": (_tenant(members=[{"kind": "User", "name": "system:admin", "role": "admin"}]), "name"),
@@ -241,6 +245,7 @@ TAKEN = {
     ),
     "a tenant of defaults": _tenant(),
     "a tenant's name of 40 characters": _tenant("a" * 40),
+    "a scaler from elsewhere": _tenant(inference={"autoscaling": {"class": "External", "max": 2}}),
     "a part of a GPU": _tenant(inference={"gpu": {"resourceName": "nvidia.com/mig-1g.5gb", "count": 1}}),
     "a rotation every day": _tenant(credentials={"rotationPeriod": "24h"}),
     "a rotation in mixed units": _tenant(credentials={"rotationPeriod": "23h59m60s"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 from urllib.request import urlopen
 
@@ -12,6 +13,7 @@ import pytest
 from moorage_crds import labels, names
 from tests.integration.operator.plane import Manifest, Plane, child, namespace, path_of, tenant
 from tests.integration.operator.process import OperatorProcess
+from tests.support import keda
 from tests.support.tenant_fields import VALUES, spec_with
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -402,7 +404,56 @@ def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(pla
     assert seen == [2, 3, 2]
 
 
+def kedas_autoscaler(least: int) -> Manifest:
+    """Return the autoscaler that KEDA makes of its example; without a metrics API it acts on its bounds alone."""
+    scaled, tenant_name = keda.example("scaledobject"), "outside"
+    metric = {"name": "s0-prometheus", "selector": {"matchLabels": {"scaledobject.keda.sh/name": "triton"}}}
+    target = {"type": "AverageValue", "averageValue": scaled["spec"]["triggers"][0]["metadata"]["threshold"]}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", **scaled["spec"]["scaleTargetRef"]},
+        "minReplicas": least,
+        "maxReplicas": least,
+        "metrics": [{"type": "External", "external": {"metric": metric, "target": target}}],
+    }
+    made = child("autoscaling/v2", "HorizontalPodAutoscaler", tenant_name, "keda-hpa-triton")
+    made["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "keda-operator"}
+    return {**made, "spec": spec}
+
+
+def test_what_kedas_autoscaler_and_keda_itself_write_is_not_fought(plane: Plane) -> None:
+    made = make(plane, "outside", **keda.example("tenant")["spec"])
+    deployment = child("apps/v1", "Deployment", "outside", "triton")
+
+    def has(count: int) -> bool:
+        found = plane.read(deployment)
+        assert found
+        return bool(found["spec"]["replicas"] == count)
+
+    assert plane.read(child("autoscaling/v2", "HorizontalPodAutoscaler", "outside", "triton")) is None
+    assert has(1)
+    mark = plane.mark()
+    for least in (3, 2):
+        plane.apply(kedas_autoscaler(least))
+        plane.wait(partial(has, least), f"{least} pods by the autoscaler", seconds=40)
+        plane.settle()
+        assert has(least)
+    assert [one for one in plane.writes(mark, "outside") if one.resource == "deployments"] == []
+    mark = plane.mark()
+    plane.kube.merge(made, {"spec": {"inference": {"nodeSelector": {"pool": "a"}}}})
+    plane.wait(lambda: plane.writes(mark, "outside"), "a write")
+    plane.settle()
+    assert has(2)
+    plane.kube.delete(kedas_autoscaler(2))
+    scale = f"{path_of(deployment)}/scale"
+    found = plane.kube.request("GET", scale).json()
+    answer = plane.kube.request("PUT", scale, json={**found, "spec": {"replicas": 3}})
+    assert answer.is_success, answer.text
+    plane.settle()
+    assert has(3)
+
+
 APART = {
+    "inference.autoscaling.class",
     "suspend",
     "deletionProtection",
     "vectorStore.backend",

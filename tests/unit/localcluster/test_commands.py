@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,15 @@ def control(layout: ClusterLayout, tools: GoTools) -> ControlCommands:
 @pytest.fixture
 def node(layout: ClusterLayout, tools: GoTools) -> NodeCommands:
     return NodeCommands(tools, layout, pki.Authority(layout.pki))
+
+
+@pytest.fixture
+def addons(layout: ClusterLayout, tools: GoTools) -> Addons:
+    return Addons(tools, layout, pki.Authority(layout.pki))
+
+
+def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
+    return next(one for one in manifests if (one["kind"], one["metadata"]["name"]) == (kind, name))
 
 
 def flag(argv: tuple[str, ...], name: str) -> str:
@@ -105,30 +116,58 @@ def test_policies_are_enforced_and_nothing_else_by_kube_router(node: NodeCommand
     assert {flag(argv, name) for name in ("run-router", "run-service-proxy", "enable-cni")} == {"false"}
 
 
-def test_every_binding_refers_to_a_role_among_the_addons(layout: ClusterLayout, tools: GoTools) -> None:
-    manifests = Addons(tools, layout).manifests()
+def test_every_binding_refers_to_a_role_among_the_addons(addons: Addons) -> None:
+    manifests = addons.manifests()
     roles = {(one["kind"], one["metadata"]["name"]) for one in manifests}
     references = [one["roleRef"] for one in manifests if "roleRef" in one]
-    assert len(references) == 4
+    assert len(references) == 6
     assert all((one["kind"], one["name"]) in roles for one in references)
 
 
-def test_addons_create_namespaces_before_what_lives_in_them(layout: ClusterLayout, tools: GoTools) -> None:
+def test_addons_create_namespaces_before_what_lives_in_them(addons: Addons) -> None:
     known = {"kube-system"}
-    for manifest in Addons(tools, layout).manifests():
+    for manifest in addons.manifests():
         if manifest["kind"] == "Namespace":
             known.add(manifest["metadata"]["name"])
         assert manifest["metadata"].get("namespace", "kube-system") in known
 
 
-def test_dns_answers_on_53_as_an_ordinary_user(layout: ClusterLayout, tools: GoTools) -> None:
-    manifests = Addons(tools, layout).manifests()
-    service = next(one for one in manifests if one["kind"] == "Service")
+def test_dns_answers_on_53_as_an_ordinary_user(layout: ClusterLayout, addons: Addons) -> None:
+    manifests = addons.manifests()
+    service = named(manifests, "Service", "kube-dns")
     assert service["spec"]["clusterIP"] == str(layout.dns_ip)
     assert {(port["port"], port["targetPort"]) for port in service["spec"]["ports"]} == {(53, 53)}
     pod = next(one for one in manifests if one["kind"] == "Deployment")["spec"]["template"]["spec"]
     assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"} in pod["securityContext"]["sysctls"]
+
+
+def test_metrics_pass_only_between_parties_that_show_a_certificate_of_the_clusters_authority(addons: Addons) -> None:
+    addons.authority.create()
+    addons.write()
+    argv, root = addons.metrics_server(Path("/kubeconfig")).argv, addons.authority.root.certificate
+    assert flag(argv, "kubelet-certificate-authority") == str(root)
+    assert not [one for one in argv if "insecure" in one]
+    spec = addons.metrics_api()["spec"]
+    assert base64.b64decode(spec["caBundle"]) == root.read_bytes()
+    assert "insecureSkipTLSVerify" not in spec
+    host = f"{spec['service']['name']}.{spec['service']['namespace']}.svc"
+    check = ["openssl", "verify", "-CAfile", str(root), "-verify_hostname", host, flag(argv, "tls-cert-file")]
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+
+def test_the_service_of_the_metrics_leads_to_the_process_on_the_node(addons: Addons) -> None:
+    manifests, argv = addons.manifests(), addons.metrics_server(Path("/kubeconfig")).argv
+    leads = named(manifests, "EndpointSlice", "metrics-server")
+    assert leads["endpoints"] == [{"addresses": [flag(argv, "bind-address")]}]
+    assert str(leads["ports"][0]["port"]) == flag(argv, "secure-port")
+    service = named(manifests, "Service", leads["metadata"]["labels"]["kubernetes.io/service-name"])
+    assert service["spec"]["ports"][0]["name"] == leads["ports"][0]["name"]
+    assert "selector" not in service["spec"]
+
+
+def test_an_autoscaler_looks_every_five_seconds(control: ControlCommands) -> None:
+    assert flag(control.controller_manager().argv, "horizontal-pod-autoscaler-sync-period") == "5s"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +176,7 @@ def test_dns_answers_on_53_as_an_ordinary_user(layout: ClusterLayout, tools: GoT
         ("v1", "ConfigMap", "kube-system", "/api/v1/namespaces/kube-system/configmaps/x"),
         ("v1", "Namespace", "", "/api/v1/namespaces/x"),
         ("storage.k8s.io/v1", "StorageClass", "", "/apis/storage.k8s.io/v1/storageclasses/x"),
+        ("apiregistration.k8s.io/v1", "APIService", "", "/apis/apiregistration.k8s.io/v1/apiservices/x"),
         ("apps/v1", "Deployment", "a", "/apis/apps/v1/namespaces/a/deployments/x"),
     ],
 )

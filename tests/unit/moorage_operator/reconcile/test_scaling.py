@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.unit.moorage_operator.reconcile.builders import condition, keys, pass_once, status, steady
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
@@ -91,8 +93,38 @@ def test_a_suspended_tenant_sleeps_and_wakes_although_its_autoscaler_would_let_i
     assert pods(cluster) == 2
 
 
-def test_the_quota_holds_as_many_pods_as_there_may_be() -> None:
-    cluster = steady(inference=AUTO, quota={"pods": 4})
+EXTERNAL = AUTO | {"autoscaling": {"class": "External", "min": 2, "max": 4}}
+
+
+def test_an_external_scaler_gets_no_autoscaler_beside_it_and_begins_at_the_least_number() -> None:
+    cluster = scaled(None, inference=EXTERNAL)
+    assert not cluster.has("HorizontalPodAutoscaler", "triton")
+    assert pods(cluster) == 2
+    assert pass_once(cluster) == ()
+
+
+def test_a_number_that_an_external_scaler_set_is_left_alone_whatever_else_changes() -> None:
+    cluster = scaled(4, inference=EXTERNAL)
+    assert pass_once(cluster) == ()
+    cluster.change_spec("Tenant", "acme", {"inference": {**EXTERNAL, "nodeSelector": {"pool": "a"}}})
+    assert "apply Deployment tenant-acme/triton" in keys(pass_once(cluster))
+    assert pods(cluster) == 4
+
+
+def test_the_number_passes_from_the_autoscaler_to_an_external_scaler_without_a_reset() -> None:
+    cluster = scaled(3)
+    cluster.change_spec("Tenant", "acme", {"inference": EXTERNAL})
+    assert keys(pass_once(cluster))[0] == "delete HorizontalPodAutoscaler tenant-acme/triton"
+    assert pods(cluster) == 3
+    cluster.scale(2)
+    cluster.roll_out()
+    pass_once(cluster)
+    assert pods(cluster) == 2
+
+
+@pytest.mark.parametrize("bounds", [AUTO, EXTERNAL], ids=["HPA", "External"])
+def test_the_quota_holds_as_many_pods_as_there_may_be(bounds: dict[str, Any]) -> None:
+    cluster = steady(inference=bounds, quota={"pods": 4})
     assert condition(status(cluster, "Tenant", "acme"))["reason"] == "QuotaExceeded"
     assert "the pods need 5" in condition(status(cluster, "Tenant", "acme"))["message"]
 
