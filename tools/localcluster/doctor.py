@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from localcluster.layout import ClusterLayout
 
 PYTHON = (3, 11)
-GO = (1, 26, 4)
+GO = (1, 26)
 NODE = (20,)
 MEMORY_GIB = 6.0
 """What the cluster, the product and two tenants' stacks take, with room for builds."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_NAMESPACE = "moorage-system"
 API_SERVICE = "moorage-api"
-_METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.9.0/components.yaml"
+_METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/download/v0.8.0/components.yaml"
 _ARGUMENTS = "/spec/template/spec/containers/0/args/-"
 _METRICS_ARGUMENTS = ("--kubelet-insecure-tls", "--metric-resolution=10s")
 
