@@ -128,12 +128,12 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
     bounds: dict[str, tuple[Decimal | int, Decimal | int]] = {
         **{name: (_needed(spec, name), quantities.parse(amount)) for name, amount in _quota(spec).items()},
         "storage": (
-            _stores(spec) * quantities.parse(spec.vector_store.storage.size)
+            spec.vector_store.pods * quantities.parse(spec.vector_store.storage.size)
             + scaling.most_pods(spec) * _model_claim(spec),
             quantities.parse(spec.quota.storage),
         ),
         "gpu": (scaling.most_pods(spec) * spec.inference.gpu.count, spec.quota.gpu),
-        "pods": (scaling.most_pods(spec) + _stores(spec), spec.quota.pods),
+        "pods": (scaling.most_pods(spec) + spec.vector_store.pods, spec.quota.pods),
     }
     return tuple(
         f"spec.quota.{name}: the pods need {_written(name, needed)}, and the quota is {_written(name, quota)}."
@@ -145,7 +145,7 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
 def _needed(spec: TenantSpec, name: str) -> Decimal:
     """Return the larger of what all pods request and what they may take, our own agents apart."""
     default = _default_limits(spec)[name]
-    parts = ((scaling.most_pods(spec), triton(spec)), (_stores(spec), weaviate(spec)))
+    parts = ((scaling.most_pods(spec), triton(spec)), (spec.vector_store.pods, weaviate(spec)))
     limits = sum((count * _limit(resources, name, default) for count, resources in parts), Decimal(0))
     requests = sum((count * _request(resources, name) for count, resources in parts), Decimal(0))
     return max(limits, requests)
@@ -165,10 +165,6 @@ def _model_claim(spec: TenantSpec) -> Decimal:
     """Return the size of each Triton pod's volume claim, 0 without one."""
     storage = spec.inference.model_store.storage
     return quantities.parse(storage.size) if storage else Decimal(0)
-
-
-def _stores(spec: TenantSpec) -> int:
-    return 0 if spec.vector_store.backend == "None" else spec.vector_store.replicas
 
 
 def _written(name: str, amount: Decimal | int) -> str:
