@@ -409,6 +409,9 @@ APART = {
     "vectorStore.replicas",
     "vectorStore.storage.size",
     "vectorStore.storage.storageClassName",
+    "vectorStore.external.endpoint",
+    "vectorStore.external.grpcEndpoint",
+    "vectorStore.external.credentialsSecretRef.name",
 }
 """Fields that take others' effects away, or that cannot be changed back."""
 
