@@ -296,7 +296,8 @@ async def test_a_changed_key_is_taken_without_a_restart(home: Home) -> None:
     assert await found(home) == ["a"]
 
 
-async def test_a_store_that_does_not_listen_is_unavailable_until_the_tenant_names_one_that_does(home: Home) -> None:
+async def test_a_store_that_moves_to_where_nobody_listens_is_unavailable_until_it_moves_back(home: Home) -> None:
+    assert (await home.call("GET")).status_code == 200
     closed, grpc = free_ports(2)
     home.secret(home.server.key, hosts=f"{home.hosts}, 127.0.0.1:{closed}, 127.0.0.1:{grpc}")
     home.place(endpoint=f"https://127.0.0.1:{closed}", grpcEndpoint=f"https://127.0.0.1:{grpc}")
