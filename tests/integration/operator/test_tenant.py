@@ -402,6 +402,24 @@ def test_the_number_of_pods_passes_to_an_autoscaler_and_back_without_a_reset(pla
     assert seen == [2, 3, 2]
 
 
+def test_an_external_store_brings_a_right_of_the_api_and_nothing_of_a_store_of_its_own(plane: Plane) -> None:
+    place = {"endpoint": "https://weaviate.example", "credentialsSecretRef": {"name": "store"}}
+    role = child(RBAC, "Role", "elsewhere", names.STORE_ROLE)
+    made = plane.apply(tenant("elsewhere", vectorStore={"external": place}))
+    own = {one for one in CHILDREN if "weaviate" in one}
+    granted = {f"roles/{names.STORE_ROLE}", f"rolebindings/{names.STORE_ROLE}"}
+    plane.wait(lambda: plane.children("elsewhere") == CHILDREN - own | granted, "the tenant")
+    plane.settle()
+    assert plane.condition(made, "VectorStoreReady") == ("True", "External")
+    found = plane.read(made)
+    assert found
+    assert found["status"]["endpoints"]["weaviate"] == "weaviate.example"
+    plane.apply(tenant("elsewhere", vectorStore={"external": place | {"credentialsSecretRef": {"name": "another"}}}))
+    plane.wait(lambda: (plane.read(role) or {})["rules"][0]["resourceNames"] == ["another"], "the other Secret's right")
+    plane.apply(tenant("elsewhere", vectorStore={"external": {"endpoint": place["endpoint"]}}))
+    plane.wait(lambda: plane.children("elsewhere") == CHILDREN - own, "no right any more")
+
+
 APART = {
     "suspend",
     "deletionProtection",
