@@ -176,7 +176,7 @@ def _quota(spec: TenantSpec) -> dict[str, str]:
 
 
 def _default_limits(spec: TenantSpec) -> dict[str, Decimal]:
-    containers = (triton(spec), weaviate(spec))
+    containers = (triton(spec), *([weaviate(spec)] if spec.vector_store.pods else ()))
     return {name: _default_limit(name, amount, containers) for name, amount in _quota(spec).items()}
 
 

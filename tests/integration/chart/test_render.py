@@ -118,6 +118,11 @@ def test_what_the_platform_allows_reaches_the_operator() -> None:
     assert reconcile_settings(_operators_settings(_rendered())).tenants == TenantRules()
 
 
+def test_the_api_runs_under_the_account_that_the_operator_grants_rights_to() -> None:
+    (pod,) = [one for one in _templates(_rendered()) if one["containers"][0].get("args") == ["serve"]]
+    assert pod["serviceAccountName"] == names.API_SERVICE_ACCOUNT
+
+
 @pytest.mark.parametrize("bundle", ["", "-----BEGIN CERTIFICATE-----"])
 def test_the_platforms_authorities_reach_the_api(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (pod,) = [

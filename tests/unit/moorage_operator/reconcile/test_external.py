@@ -136,6 +136,14 @@ def test_the_quota_counts_no_pod_and_no_volume_of_it() -> None:
     assert compute(spec).hard == compute(own).hard
 
 
+@pytest.mark.parametrize("elsewhere", [store()["vectorStore"], {"backend": "None"}])
+def test_resources_of_a_store_that_does_not_run_here_mean_nothing(elsewhere: dict[str, Any]) -> None:
+    huge = {"requests": {"cpu": "7"}, "limits": {"cpu": "7"}}
+    assert compute(TenantSpec.model_validate({"vectorStore": elsewhere | {"resources": huge}})) == compute(
+        TenantSpec.model_validate({"vectorStore": elsewhere})
+    )
+
+
 def test_a_storage_class_beside_it_means_nothing() -> None:
     spec = TenantSpec.model_validate(store(storage={"storageClassName": "slow"}))
     assert refusal(spec, TenantRules(storage_classes=("fast",))) is None
