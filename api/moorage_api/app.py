@@ -19,6 +19,9 @@ from moorage_api.openapi.document import Application
 from moorage_api.services import Factory, running
 from moorage_api.settings import Settings
 from moorage_api.vectors import service as vectors
+from moorage_api.vectors.backends.weaviate.pool import Pool
+from moorage_api.vectors.backends.weaviate.trust import Trust
+from moorage_api.vectors.store_secrets import StoreSecrets
 
 
 def create_app(
@@ -32,7 +35,12 @@ def create_app(
         async with (
             factory(settings, metrics) as services,
             gateway.running(services.cache, services.authenticator, metrics) as running_gateway,
-            vectors.running(services.cache, running_gateway) as running_vectors,
+            vectors.running(
+                services.cache,
+                running_gateway,
+                Pool(trust=Trust.of(settings.ca_bundle)),
+                StoreSecrets(services.kubernetes, services.clock),
+            ) as running_vectors,
         ):
             app.state.services = services
             app.state.gateway = running_gateway

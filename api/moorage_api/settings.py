@@ -38,5 +38,7 @@ class Settings(BaseSettings):
     """Largest body of a request about a collection, in bytes: a thousand objects with vectors of 1,536 numbers."""
     access_token_seconds: int = 600
     """Life of an access token, in seconds."""
+    ca_bundle: Annotated[str, Field(pattern=r"^($|-----BEGIN CERTIFICATE-----)", max_length=65536)] = ""
+    """PEM certificates of authorities that external vector stores may show besides the public ones."""
     log_level: str = "INFO"
     """Lowest level of the application log."""

@@ -34,6 +34,7 @@ REASONS: Final = {
     "CredentialsMissing": "The Secret lacks a key that the workloads need.",
     "AutoscalerBlind": "The autoscaler gets no figures of the load; the number of pods stays as it is.",
     "NotRequested": "The spec asks for none.",
+    "External": "Somebody else runs the vector store; whether it answers shows when it is asked.",
     "Suspended": "The tenant is suspended: no pod runs, all data stays.",
     "ModelsNotReady": "At least one model is not Ready.",
     "Deleting": "The object is being deleted.",

@@ -53,8 +53,11 @@ EGRESS_CIDRS: Final = "moorage.dev/egress-cidrs"
 SOURCE_CREDENTIALS: Final = "moorage.dev/source-credentials"
 """Label of a Secret that a source may name; its value must be ``"true"``."""
 
+STORE_CREDENTIALS: Final = "moorage.dev/store-credentials"
+"""Label of a Secret that ``vectorStore.external`` may name; its value must be ``"true"``. Members can make none."""
+
 HOSTS: Final = "moorage.dev/hosts"
-"""Annotation of such a Secret: the hosts it may be sent to, comma between; with a port unless it is 443."""
+"""Annotation of a Secret of either kind: the hosts it may be sent to, comma between; with a port unless it is 443."""
 
 REJECTED: Final = "moorage.dev/rejected"
 """Annotation of a ControllerRevision: JSON that says when, why and by which retry it was rejected; it is not loaded."""

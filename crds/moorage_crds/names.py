@@ -75,8 +75,14 @@ AGENT_ROLE: Final = "moorage-tenant-agent"
 SOURCES_ROLE: Final = "moorage-agent-sources"
 """Role, and its RoleBinding, by which the agents read the Secrets of sources; there only when a model names one."""
 
+API_SERVICE_ACCOUNT: Final = "moorage-api"
+"""ServiceAccount of the API in Moorage's own namespace."""
+
+STORE_ROLE: Final = "moorage-api-store"
+"""Role, and its RoleBinding, by which the API reads the Secret of an external vector store; there only with one."""
+
 RESERVED_PREFIX: Final = "moorage-"
-"""Names of Moorage's own Secrets begin so; no source may use one."""
+"""Names of Moorage's own Secrets begin so; no source and no external vector store may use one."""
 
 CLAIMS_FOLDER: Final = "/claims"
 """Where the agent's container has the volume claims that sources may name, each under its own name."""

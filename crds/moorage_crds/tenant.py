@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from moorage_crds.names import TENANT_NAME_MAX
-from moorage_crds.schema import DNS_LABEL, DNS_SUBDOMAIN, Condition, Duration, Quantity, Resources, Schema
+from moorage_crds.names import RESERVED_PREFIX, TENANT_NAME_MAX, WEAVIATE_GRPC_PORT
+from moorage_crds.schema import (
+    DNS_LABEL,
+    DNS_SUBDOMAIN,
+    Condition,
+    Duration,
+    Quantity,
+    Resources,
+    Schema,
+    SecretReference,
+)
 
 _STORE_SIZE = "quantity({}.spec.vectorStore.storage.size)"
 _NEW_CLASS, _OLD_CLASS = (f"{one}.spec.vectorStore.storage.storageClassName" for one in ("self", "oldSelf"))
@@ -17,6 +26,8 @@ _EXTENDED_RESOURCE = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.
 _StorageClass = Annotated[str, Field(pattern=_DNS_NAME, max_length=253)]
 _NamespaceName = Annotated[str, Field(pattern=DNS_LABEL, max_length=63)]
 _Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$", max_length=49)]
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_Endpoint = Annotated[str, Field(pattern=rf"^https://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:{_PORT})?$", max_length=267)]
 
 _ClaimName = Annotated[str, Field(pattern=DNS_SUBDOMAIN, max_length=253)]
 
@@ -155,6 +166,32 @@ class VectorStorage(Schema):
     """Storage class; absent means the cluster's default. Set at creation."""
 
 
+_APART = " && ".join(
+    f"self.endpoint{one} != self.grpcEndpoint{other}" for one, other in (("", ""), (" + ':443'", ""), ("", " + ':443'"))
+)
+_EXTERNAL_RULES: list[JsonValue] = [
+    {
+        "rule": f"has(self.grpcEndpoint) ? {_APART} : !self.endpoint.endsWith(':{WEAVIATE_GRPC_PORT}')",
+        "message": "endpoint and grpcEndpoint of spec.vectorStore.external need a host or a port of their own",
+    },
+    {
+        "rule": f"!has(self.credentialsSecretRef) || !self.credentialsSecretRef.name.startsWith('{RESERVED_PREFIX}')",
+        "message": "spec.vectorStore.external.credentialsSecretRef must not be one of Moorage's own Secrets",
+    },
+]
+
+
+class ExternalStore(Schema):
+    """A Weaviate that somebody else runs."""
+
+    endpoint: _Endpoint
+    """``https://`` address of its HTTP API: a host and perhaps a port."""
+    grpc_endpoint: _Endpoint | None = None
+    """``https://`` address of its gRPC API; absent means what Weaviate Cloud has, elsewhere Weaviate's own port."""
+    credentials_secret_ref: SecretReference | None = None
+    """Secret with its ``apiKey``; absent means that it lets everybody in."""
+
+
 class VectorStore(Schema):
     """The tenant's vector store."""
 
@@ -166,6 +203,15 @@ class VectorStore(Schema):
     """The volume of each of the store's pods."""
     resources: Resources = Resources()
     """Compute of the store's container."""
+    external: ExternalStore | None = Field(
+        default=None, json_schema_extra={"x-kubernetes-validations": _EXTERNAL_RULES}
+    )
+    """A Weaviate that somebody else runs, instead of one of the tenant's own. Set at creation."""
+
+    @property
+    def pods(self) -> int:
+        """Return the number of the store's own pods: none without a store, and none of one that is elsewhere."""
+        return 0 if self.backend == "None" or self.external else self.replicas
 
 
 class Egress(Schema):
@@ -225,12 +271,12 @@ class TenantSpec(Schema):
 
 
 class TenantEndpoints(Schema):
-    """Addresses inside the cluster, for people who debug; clients use the API."""
+    """Addresses for people who debug; clients use the API."""
 
     triton: str | None = None
     """Host name of the headless Service of Triton."""
     weaviate: str | None = None
-    """Host name of the vector store's Service."""
+    """Host of the vector store: of its Service, or of the external one with its port."""
 
 
 class ModelCounts(Schema):
@@ -259,7 +305,7 @@ class TenantStatus(Schema):
     )
     """Ready, Reconciling, Stalled and one condition per part."""
     endpoints: TenantEndpoints | None = None
-    """Addresses inside the cluster."""
+    """Addresses for people who debug."""
     models: ModelCounts | None = None
     """How the tenant's models are doing."""
     last_rotation: str | None = None
@@ -292,6 +338,14 @@ class Tenant(Schema):
         (
             "self.spec.vectorStore.replicas == oldSelf.spec.vectorStore.replicas",
             "spec.vectorStore.replicas cannot be changed after creation",
+        ),
+        (
+            "!has(self.spec.vectorStore.external) || self.spec.vectorStore.backend == 'Weaviate'",
+            "spec.vectorStore.external goes with backend Weaviate",
+        ),
+        (
+            "has(self.spec.vectorStore.external) == has(oldSelf.spec.vectorStore.external)",
+            "spec.vectorStore.external cannot be added or removed after creation",
         ),
         (
             "[duration(self.spec.credentials.rotationPeriod)].all(d, d == duration('0s') || d >= duration('24h'))",

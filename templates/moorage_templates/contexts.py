@@ -43,7 +43,7 @@ class BindingContext:
 
 @dataclass(frozen=True, slots=True)
 class SourcesContext:
-    """Of ``sources/``: the agents' right to read the Secrets that sources name."""
+    """Of ``sources/``: somebody's right to read Secrets by name; by default the agents', to those that sources name."""
 
     secrets: tuple[str, ...]
     subjects: tuple[Mapping[str, str], ...]

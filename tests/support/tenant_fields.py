@@ -56,6 +56,9 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "vectorStore.storage.storageClassName": ("fast", "slow"),
     "vectorStore.resources.requests": ({"cpu": "200m"}, {"cpu": "300m"}),
     "vectorStore.resources.limits": ({"memory": "1Gi"}, {"memory": "2Gi"}),
+    "vectorStore.external.endpoint": ("https://weaviate.example", "https://weaviate.example"),
+    "vectorStore.external.grpcEndpoint": ("https://grpc.example", "https://grpc.example:444"),
+    "vectorStore.external.credentialsSecretRef.name": ("store", "other-store"),
     "network.egress.mode": ("Listed", "Listed"),
     "network.egress.cidrs": (["198.51.100.0/24"], ["203.0.113.0/24"]),
     "network.allowIngressFromNamespaces": (["web"], ["web", "batch"]),
@@ -67,6 +70,10 @@ BESIDE: dict[str, dict[str, Any]] = {
     "inference.autoscaling.class": {"inference": {"autoscaling": {"max": 3}}},
     "inference.autoscaling.min": {"inference": {"autoscaling": {"max": 3}}},
     "inference.autoscaling.targetCPU": {"inference": {"autoscaling": {"max": 3}}},
+    "vectorStore.external.grpcEndpoint": {"vectorStore": {"external": {"endpoint": "https://weaviate.example"}}},
+    "vectorStore.external.credentialsSecretRef.name": {
+        "vectorStore": {"external": {"endpoint": "https://weaviate.example"}}
+    },
     "vectorStore.replicas": {"inference": {"replicas": 0}},
 }
 """What a field's values need in the same spec to be met."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
 from tests.support.ports import free_ports
+from tests.support.tls import Identity
 
 _PATIENCE = 60.0
 _LOOPBACK = "127.0.0.1"
@@ -32,8 +33,13 @@ class WeaviateServer:
 
 
 @contextmanager
-def running(folder: Path, key: str = "weaviate-test-key") -> Iterator[WeaviateServer]:
-    """Run a Weaviate whose files are below ``folder``; it is stopped when the block ends."""
+def running(
+    folder: Path, key: str = "weaviate-test-key", identity: Identity | None = None, *, is_open: bool = False
+) -> Iterator[WeaviateServer]:
+    """Run a Weaviate whose files are below ``folder``; it is stopped when the block ends.
+
+    With an ``identity`` both its APIs speak TLS. One that ``is_open`` lets everybody in, and takes no key.
+    """
     http, grpc, gossip, data, raft, rpc = free_ports(6)
     folder.mkdir(parents=True, exist_ok=True)
     environment = _environment(folder, key) | {
@@ -43,12 +49,14 @@ def running(folder: Path, key: str = "weaviate-test-key") -> Iterator[WeaviateSe
         "RAFT_PORT": str(raft),
         "RAFT_INTERNAL_RPC_PORT": str(rpc),
     }
-    argv = [str(_binary()), f"--host={_LOOPBACK}", f"--port={http}", "--scheme=http"]
+    environment |= _open() if is_open else {}
+    environment |= _grpc_identity(identity)
+    argv = [str(_binary()), *_listening(http, identity)]
     log = folder / "weaviate.log"
     with log.open("wb") as output:
         process = subprocess.Popen(argv, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:
-            _wait(process, http, log)
+            _wait(process, http, log, identity)
             yield WeaviateServer(http, grpc, key, _next(key))
         finally:
             process.terminate()
@@ -89,18 +97,35 @@ def _environment(folder: Path, key: str) -> dict[str, str]:
     }
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _open() -> dict[str, str]:
+    return {"AUTHENTICATION_APIKEY_ENABLED": "false", "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true"}
+
+
+def _grpc_identity(identity: Identity | None) -> dict[str, str]:
+    return {"GRPC_CERT_FILE": str(identity.certificate), "GRPC_KEY_FILE": str(identity.key)} if identity else {}
+
+
+def _listening(port: int, identity: Identity | None) -> list[str]:
+    if identity is None:
+        return [f"--host={_LOOPBACK}", f"--port={port}", "--scheme=http"]
+    files = [f"--tls-certificate={identity.certificate}", f"--tls-key={identity.key}"]
+    return [f"--tls-host={_LOOPBACK}", f"--tls-port={port}", "--scheme=https", *files]
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path, identity: Identity | None = None) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
-        if _is_ready(port):
+        if _is_ready(port, identity):
             return
         time.sleep(0.1)
     raise RuntimeError(f"Weaviate did not become ready: {log.read_text(errors='replace')[-2000:]}")
 
 
-def _is_ready(port: int) -> bool:
+def _is_ready(port: int, identity: Identity | None) -> bool:
+    scheme, context = ("https", identity.client()) if identity else ("http", None)
+    address = f"{scheme}://{_LOOPBACK}:{port}/v1/.well-known/ready"
     try:
-        with urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/v1/.well-known/ready", timeout=2) as answer:
+        with urllib.request.urlopen(address, timeout=2, context=context) as answer:  # noqa: S310 - loopback, see above
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

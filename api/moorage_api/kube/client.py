@@ -20,8 +20,9 @@ async def connect(settings: Settings) -> AsyncIterator[ApiClient]:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped client
     else:
         await config.load_kube_config(str(settings.kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]  # untyped client
-    # Repeating is decided where it is known to be safe, not by the transport.
-    configuration.retries = False
+    # Repeating is decided where it is known to be safe, not by the transport. False would not do: taken for the number
+    # 0 it means for ever, and a read that an API server answers with 500 would never end.
+    configuration.retries = None
     async with ApiClient(configuration) as api:
         yield api
     # TLS connections end in the loop's next round; a loop that ends before leaves their sockets to the collector.

@@ -42,6 +42,12 @@ class KeyRefusedError(UnavailableError):
     """The vector store does not know the tenant's key: its pod is older or newer than a rotation."""
 
 
+class StoreCredentialsError(UnavailableError):
+    """The Secret of an external store cannot be used, or the store refuses its key; the message never holds a value."""
+
+    code = "store-credentials"
+
+
 class StoreFailedError(MoorageError):
     """The vector store failed, or said what nobody understands."""
 

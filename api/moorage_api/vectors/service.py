@@ -6,17 +6,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
+from weaviate import WeaviateAsyncClient
+
 from moorage_api.auth.principal import tenant_id_of
 from moorage_api.gateway.errors import NoReplicaError
 from moorage_api.gateway.service import Gateway
 from moorage_api.kube.cache import Credentials
 from moorage_api.tenants.policy import check_awake
-from moorage_api.vectors import policy
+from moorage_api.vectors import external, policy
 from moorage_api.vectors.backends.base import VectorBackend
-from moorage_api.vectors.backends.weaviate.pool import Pool
+from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.backends.weaviate.store import WeaviateStore
 from moorage_api.vectors.embedding import Embedder, no_model
-from moorage_api.vectors.errors import EmbeddingChangedError
+from moorage_api.vectors.errors import EmbeddingChangedError, KeyRefusedError, StoreCredentialsError
 from moorage_api.vectors.filters.parse import parse
 from moorage_api.vectors.model import Collection, Embedding, Hit, Keyword, NearVector, Query, StoredObject
 from moorage_api.vectors.quota import ObjectQuota
@@ -29,9 +31,10 @@ from moorage_api.vectors.schemas import (
     UpsertResult,
     UpsertResults,
 )
+from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds import names
 from moorage_crds.errors import InvalidInputError, NotFoundError, UnavailableError
-from moorage_crds.tenant import VectorStore
+from moorage_crds.tenant import ExternalStore, VectorStore
 
 Manifest = Mapping[str, Any]
 
@@ -53,12 +56,14 @@ class Vectors:
         cluster: The watch cache.
         gateway: Answers from tenants' embedding models.
         pool: Connections to tenants' Weaviates.
+        secrets: Keys of external stores.
     """
 
-    def __init__(self, cluster: Cluster, gateway: Gateway, pool: Pool) -> None:
+    def __init__(self, cluster: Cluster, gateway: Gateway, pool: Pool, secrets: StoreSecrets) -> None:
         self._cluster = cluster
         self._embedder = Embedder(gateway)
         self._pool = pool
+        self._secrets = secrets
         self._quota = ObjectQuota()
 
     async def close(self) -> None:
@@ -173,22 +178,45 @@ class Vectors:
     @asynccontextmanager
     async def _store(self, tenant: Manifest) -> AsyncIterator[VectorBackend]:
         """Lend the tenant's store for one request."""
-        backend = VectorStore.model_validate((tenant.get("spec") or {}).get("vectorStore") or {}).backend
-        if backend == "None":
+        asked = VectorStore.model_validate((tenant.get("spec") or {}).get("vectorStore") or {})
+        if asked.backend == "None":
             raise NotFoundError(f"Tenant {_name(tenant)!r} has no vector store: its spec.vectorStore.backend is None.")
         check_awake(tenant)
+        lent = self._own(tenant) if asked.external is None else self._external(tenant, asked.external)
+        async with lent as client:
+            yield WeaviateStore(client, tenant_id_of(tenant))
+
+    @asynccontextmanager
+    async def _own(self, tenant: Manifest) -> AsyncIterator[WeaviateAsyncClient]:
         credentials = self._cluster.secret(names.tenant_namespace(_name(tenant)))
         keys = credentials.pair(names.WEAVIATE_KEY) if credentials else ()
         if not keys:
             raise UnavailableError("The tenant's credentials are not there yet.")
         async with self._pool.client(_name(tenant), *keys) as client:
-            yield WeaviateStore(client, tenant_id_of(tenant))
+            yield client
+
+    @asynccontextmanager
+    async def _external(self, tenant: Manifest, store: ExternalStore) -> AsyncIterator[WeaviateAsyncClient]:
+        address = external.address(store)
+        key = await self._external_key(tenant, store, address)
+        try:
+            async with self._pool.client(_name(tenant), key, address=address) as client:
+                yield client
+        except KeyRefusedError as error:
+            self._secrets.forget(tenant_id_of(tenant))
+            raise StoreCredentialsError(_refused(store)) from error
+
+    async def _external_key(self, tenant: Manifest, store: ExternalStore, address: Address) -> str | None:
+        if store.credentials_secret_ref is None:
+            return None
+        namespace, name = names.tenant_namespace(_name(tenant)), store.credentials_secret_ref.name
+        return await self._secrets.key(tenant_id_of(tenant), namespace, name, address)
 
 
 @asynccontextmanager
-async def running(cluster: Cluster, gateway: Gateway, pool: Pool | None = None) -> AsyncIterator[Vectors]:
+async def running(cluster: Cluster, gateway: Gateway, pool: Pool, secrets: StoreSecrets) -> AsyncIterator[Vectors]:
     """Run the feature: ``app.state.vectors`` while the application lives."""
-    vectors = Vectors(cluster, gateway, pool or Pool())
+    vectors = Vectors(cluster, gateway, pool, secrets)
     try:
         yield vectors
     finally:
@@ -198,6 +226,12 @@ async def running(cluster: Cluster, gateway: Gateway, pool: Pool | None = None) 
 def _name(tenant: Manifest) -> str:
     name: str = tenant["metadata"]["name"]
     return name
+
+
+def _refused(store: ExternalStore) -> str:
+    if store.credentials_secret_ref is None:
+        return "The external vector store wants a key, and spec.vectorStore.external names no Secret."
+    return f"The external vector store refuses the key in Secret {store.credentials_secret_ref.name}."
 
 
 def _results(outcomes: Sequence[tuple[str, bool, str | None]]) -> UpsertResults:

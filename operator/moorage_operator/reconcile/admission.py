@@ -30,7 +30,7 @@ def _broken(spec: TenantSpec, rules: TenantRules) -> Iterator[str]:
     claim = inference.model_store.storage or ModelStorage()
     yield from _listed("inference.runtimeClassName", inference.runtime_class_name, rules.runtime_classes)
     yield from _listed("inference.modelStore.storage.storageClassName", claim.storage_class_name, rules.storage_classes)
-    if store.backend != "None":
+    if store.pods:
         yield from _listed(
             "vectorStore.storage.storageClassName", store.storage.storage_class_name, rules.storage_classes
         )

@@ -67,6 +67,7 @@ def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
         *_part(world, None, "tenant", _tenant_context(world, spec)),
         *(manifest for binding in _bindings(world, spec, settings) for manifest in _bound(world, binding)),
         *_sources(world),
+        *_store_secret(world, spec, settings),
         *(
             manifest
             for name in names.MEMBER_ACCOUNTS.values()
@@ -162,6 +163,14 @@ def _sources(world: World) -> Iterator[dict[str, Any]]:
     if secrets:
         agent = _service_account(names.AGENT_SERVICE_ACCOUNT, world.namespace_name)
         yield from _part(world, None, "sources", SourcesContext(secrets, (agent,)))
+
+
+def _store_secret(world: World, spec: TenantSpec, settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield the API's right to the Secret of an external vector store, nothing without one."""
+    reference = spec.vector_store.external and spec.vector_store.external.credentials_secret_ref
+    if reference and not reference.name.startswith(names.RESERVED_PREFIX):
+        api = _service_account(names.API_SERVICE_ACCOUNT, settings.system_namespace)
+        yield from _part(world, None, "sources", SourcesContext((reference.name,), (api,), names.STORE_ROLE))
 
 
 def _service_account(name: str, namespace: str) -> dict[str, str]:
@@ -264,7 +273,7 @@ def _restrictions() -> tuple[str, ...]:
 
 def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[dict[str, Any]]:
     store = spec.vector_store
-    if store.backend == "None":
+    if not store.pods:
         return
     compute = resources.weaviate(spec)
     context = WeaviateContext(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from moorage_crds import conditions as words
 from moorage_crds import labels
 from moorage_crds.errors import InvalidInputError
-from moorage_crds.tenant import TenantSpec, parse_spec
+from moorage_crds.tenant import ExternalStore, TenantSpec, parse_spec
 from moorage_operator.reconcile import (
     admission,
     children,
@@ -64,7 +65,7 @@ def reconcile(
         *(action for plan in plans for action in plan.writes),
         *(action for plan in plans for action in plan.statuses),
         # Last, as storage that cannot grow must not keep anything else from being written.
-        *(claims.growth(world, spec.vector_store) if refusal is None else ()),
+        *(claims.growth(world, spec.vector_store) if refusal is None and not spec.vector_store.external else ()),
         *statuses.write(tenant, status, is_written_before=bool(finalizer)),
     )
 
@@ -126,6 +127,7 @@ def _facts(
         replicas=scaling.least_pods(spec),
         is_suspended=spec.suspend,
         has_vector_store=spec.vector_store.backend != "None",
+        external_store=_host(spec.vector_store.external),
         is_isolated=failure is None or not children.are_fence(writes),
         is_changing=children.are_workloads(writes),
         models={
@@ -137,3 +139,8 @@ def _facts(
         refusal=refusal,
         failure=failure,
     )
+
+
+def _host(store: ExternalStore | None) -> str | None:
+    """Return where an external store is, with its port if the spec names one; None without such a store."""
+    return urlsplit(store.endpoint).netloc if store else None

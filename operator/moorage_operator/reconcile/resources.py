@@ -128,12 +128,12 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
     bounds: dict[str, tuple[Decimal | int, Decimal | int]] = {
         **{name: (_needed(spec, name), quantities.parse(amount)) for name, amount in _quota(spec).items()},
         "storage": (
-            _stores(spec) * quantities.parse(spec.vector_store.storage.size)
+            spec.vector_store.pods * quantities.parse(spec.vector_store.storage.size)
             + scaling.most_pods(spec) * _model_claim(spec),
             quantities.parse(spec.quota.storage),
         ),
         "gpu": (scaling.most_pods(spec) * spec.inference.gpu.count, spec.quota.gpu),
-        "pods": (scaling.most_pods(spec) + _stores(spec), spec.quota.pods),
+        "pods": (scaling.most_pods(spec) + spec.vector_store.pods, spec.quota.pods),
     }
     return tuple(
         f"spec.quota.{name}: the pods need {_written(name, needed)}, and the quota is {_written(name, quota)}."
@@ -145,7 +145,7 @@ def shortfalls(spec: TenantSpec) -> tuple[str, ...]:
 def _needed(spec: TenantSpec, name: str) -> Decimal:
     """Return the larger of what all pods request and what they may take, our own agents apart."""
     default = _default_limits(spec)[name]
-    parts = ((scaling.most_pods(spec), triton(spec)), (_stores(spec), weaviate(spec)))
+    parts = ((scaling.most_pods(spec), triton(spec)), (spec.vector_store.pods, weaviate(spec)))
     limits = sum((count * _limit(resources, name, default) for count, resources in parts), Decimal(0))
     requests = sum((count * _request(resources, name) for count, resources in parts), Decimal(0))
     return max(limits, requests)
@@ -167,10 +167,6 @@ def _model_claim(spec: TenantSpec) -> Decimal:
     return quantities.parse(storage.size) if storage else Decimal(0)
 
 
-def _stores(spec: TenantSpec) -> int:
-    return 0 if spec.vector_store.backend == "None" else spec.vector_store.replicas
-
-
 def _written(name: str, amount: Decimal | int) -> str:
     return _FORMATS.get(name, str)(amount)
 
@@ -180,7 +176,7 @@ def _quota(spec: TenantSpec) -> dict[str, str]:
 
 
 def _default_limits(spec: TenantSpec) -> dict[str, Decimal]:
-    containers = (triton(spec), weaviate(spec))
+    containers = (triton(spec), *([weaviate(spec)] if spec.vector_store.pods else ()))
     return {name: _default_limit(name, amount, containers) for name, amount in _quota(spec).items()}
 
 

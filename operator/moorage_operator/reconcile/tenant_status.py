@@ -28,6 +28,8 @@ class Facts:
     is_suspended: bool
     """Whether the spec asks for no pod at all, whatever else it says."""
     has_vector_store: bool
+    external_store: str | None
+    """Host of a vector store that somebody else runs, None where the tenant's own is or none at all."""
     is_isolated: bool
     """Namespace, policies, quota and bindings are in place once this pass's writes are done."""
     is_changing: bool
@@ -66,7 +68,7 @@ def status(world: World, facts: Facts, now: datetime) -> dict[str, Any]:
 def _endpoints(world: World, facts: Facts) -> dict[str, str]:
     endpoints = {"triton": f"{names.TRITON}.{world.namespace_name}.svc"}
     if facts.has_vector_store:
-        endpoints["weaviate"] = f"{names.WEAVIATE}.{world.namespace_name}.svc"
+        endpoints["weaviate"] = facts.external_store or f"{names.WEAVIATE}.{world.namespace_name}.svc"
     return endpoints
 
 
@@ -150,6 +152,8 @@ def _says_blind(condition: Mapping[str, Any]) -> bool:
 def _vector_store(world: World, facts: Facts) -> Verdict:
     if not facts.has_vector_store:
         return Verdict(words.VECTOR_STORE_READY, "True", "NotRequested", words.REASONS["NotRequested"])
+    if facts.external_store is not None:
+        return Verdict(words.VECTOR_STORE_READY, "True", "External", words.REASONS["External"])
     if facts.is_suspended:
         return _suspended(words.VECTOR_STORE_READY)
     return _running(words.VECTOR_STORE_READY, world.children.get(("StatefulSet", names.WEAVIATE)), "Weaviate")

@@ -20,10 +20,10 @@ from aiohttp import web
 
 from moorage_crds import labels, names
 from tests.support.ports import free_ports
+from tests.support.tls import Identity, serving
 from tests.support.triton import INFERENCE_KEY, MANAGEMENT_KEY, TritonServer
 from tests.unit.moorage_agent.build import controller_revision
 from tests.unit.moorage_agent.fakekube import NAMESPACE, FakeKube, account
-from tests.unit.moorage_agent.tls import Identity, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

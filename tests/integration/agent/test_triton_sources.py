@@ -24,9 +24,9 @@ from moorage_crds.modeldeployment import ObjectStore, Source
 from moorage_crds.schema import SecretReference
 from tests.integration.agent.stack import adding, digest, inline, model
 from tests.support.s3 import ACCESS_KEY, REGION, SECRET_KEY, S3Server, s3_server
+from tests.support.tls import Identity
 from tests.unit.moorage_agent.build import secret
 from tests.unit.moorage_agent.fakekube import until
-from tests.unit.moorage_agent.tls import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

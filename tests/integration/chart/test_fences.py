@@ -115,6 +115,10 @@ def test_it_grants_the_reading_of_secrets_by_name(operator: Kube) -> None:
     assert operator.apply(_role("mine", "other")).is_success
 
 
+def test_it_grants_the_reading_of_one_external_stores_secret(operator: Kube) -> None:
+    assert operator.apply(_role("store", name=names.STORE_ROLE)).is_success
+
+
 @pytest.mark.parametrize(
     "role",
     [
@@ -123,8 +127,22 @@ def test_it_grants_the_reading_of_secrets_by_name(operator: Kube) -> None:
         _role("mine", names.CREDENTIALS),
         _role("mine", name="other"),
         _role("mine", resources=["secrets", "services"]),
+        _role(name=names.STORE_ROLE),
+        _role(names.CREDENTIALS, name=names.STORE_ROLE),
+        _role("store", "another", name=names.STORE_ROLE),
+        _role("store", name=names.STORE_ROLE, resources=["configmaps"]),
     ],
-    ids=["every Secret", "Moorage's own", "Moorage's own too", "another Role", "another kind too"],
+    ids=[
+        "every Secret",
+        "Moorage's own",
+        "Moorage's own too",
+        "another Role",
+        "another kind too",
+        "every Secret to the API",
+        "Moorage's own to the API",
+        "two Secrets to the API",
+        "another kind to the API",
+    ],
 )
 def test_it_grants_nothing_else(operator: Kube, role: Manifest) -> None:
     answer = operator.apply(role)
@@ -158,6 +176,31 @@ def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, oper
     assert agent.get(_object("Secret", "granted", FENCED)).is_success
     assert agent.get(_object("Secret", "kept", FENCED)).status_code == 403
     assert agent.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
+
+
+def test_two_rules_are_no_way_to_two_secrets_of_stores(operator: Kube) -> None:
+    role = _role("store", name=names.STORE_ROLE)
+    role["rules"] += _role("another")["rules"]
+    answer = operator.apply(role)
+    assert answer.status_code == 422
+    assert "moorage-operator-roles" in answer.text
+
+
+def test_the_api_reads_the_stores_secret_it_was_granted_and_no_other(kube: Kube, operator: Kube) -> None:
+    api = kube.service_account(SYSTEM, names.API_SERVICE_ACCOUNT)
+    for name in ("store-granted", "store-kept"):
+        assert kube.create(_object("Secret", name, FENCED)).is_success
+    assert operator.apply(_role("store-granted", name=names.STORE_ROLE)).is_success
+    binding = _binding(FENCED, names.STORE_ROLE)
+    binding["roleRef"]["kind"] = "Role"
+    binding["subjects"] = [{"kind": "ServiceAccount", "name": names.API_SERVICE_ACCOUNT, "namespace": SYSTEM}]
+    assert operator.create(binding).is_success
+    deadline = time.monotonic() + 10
+    while api.get(_object("Secret", "store-granted", FENCED)).status_code == 403 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert api.get(_object("Secret", "store-granted", FENCED)).is_success
+    assert api.get(_object("Secret", "store-kept", FENCED)).status_code == 403
+    assert api.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
 
 
 def test_it_changes_no_secret_but_the_credentials(operator: Kube) -> None:

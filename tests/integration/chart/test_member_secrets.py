@@ -86,6 +86,7 @@ REFUSED = {
     "Moorage's own name": secret("moorage-x"),
     "without the label": secret("x", marks={}),
     "a label of another value": secret("x", marks={labels.SOURCE_CREDENTIALS: "yes"}),
+    "for an external vector store too": secret("x", marks=LABELLED | {labels.STORE_CREDENTIALS: "true"}),
     "a service account's token": secret(
         "x",
         type="kubernetes.io/service-account-token",

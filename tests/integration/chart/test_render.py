@@ -11,6 +11,7 @@ import yaml
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from moorage_api.settings import Settings as ApiSettings
 from moorage_crds import names
 from moorage_operator.reconcile import TenantRules
 from moorage_operator.runtime.process import reconcile_settings
@@ -115,6 +116,23 @@ def test_what_the_platform_allows_reaches_the_operator() -> None:
         ca_bundle="-----BEGIN CERTIFICATE-----",
     )
     assert reconcile_settings(_operators_settings(_rendered())).tenants == TenantRules()
+
+
+def test_the_api_runs_under_the_account_that_the_operator_grants_rights_to() -> None:
+    (pod,) = [one for one in _templates(_rendered()) if one["containers"][0].get("args") == ["serve"]]
+    assert pod["serviceAccountName"] == names.API_SERVICE_ACCOUNT
+
+
+@pytest.mark.parametrize("bundle", ["", "-----BEGIN CERTIFICATE-----"])
+def test_the_platforms_authorities_reach_the_api(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (pod,) = [
+        one
+        for one in _templates(_rendered(f"tenants.caBundle={bundle}"))
+        if one["containers"][0].get("args") == ["serve"]
+    ]
+    for one in pod["containers"][0]["env"]:
+        monkeypatch.setenv(one["name"], one["value"])
+    assert ApiSettings().ca_bundle == bundle
 
 
 def _operators_settings(manifests: list[Manifest]) -> Settings:

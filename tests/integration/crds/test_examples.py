@@ -16,13 +16,12 @@ EXAMPLES = [*sorted(FOLDER.glob("*.yaml")), *sorted(FOLDER.glob("sources/*.yaml"
 
 
 @pytest.fixture(scope="module")
-def namespace(kube: Kube) -> str:
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenant-acme"}}
-    assert kube.apply(made).is_success
-    return "tenant-acme"
+def namespaces(kube: Kube) -> None:
+    for name in ("tenant-acme", "tenant-globex"):
+        assert kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).is_success
 
 
-@pytest.mark.usefixtures("namespace")
+@pytest.mark.usefixtures("namespaces")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_taken_as_it_stands(kube: Kube, path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):

@@ -20,6 +20,7 @@ _HTTPS = {"uri": "https://models.example/m.tar.gz", "sha256": "0" * 64}
 _S3 = {"uri": "s3://models/net"}
 
 _PVC = {"uri": "pvc://models/net"}
+_ELSEWHERE = "https://weaviate.example"
 
 
 def _tenant(name: str = "acme", **spec: Any) -> Manifest:
@@ -29,6 +30,10 @@ def _tenant(name: str = "acme", **spec: Any) -> Manifest:
 def _model(name: str = "m", **spec: Any) -> Manifest:
     metadata = {"name": name, "namespace": "default"}
     return {"apiVersion": API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
+
+
+def _elsewhere(endpoint: str = _ELSEWHERE, **external: Any) -> Manifest:
+    return _tenant(vectorStore={"external": {"endpoint": endpoint, **external}})
 
 
 REFUSED = {
@@ -69,6 +74,26 @@ REFUSED = {
         'supported values: "HPA", "External"',
     ),
     "an unknown backend": (_tenant(vectorStore={"backend": "Oracle"}), "spec.vectorStore.backend"),
+    "an external store of no backend": (
+        _tenant(vectorStore={"backend": "None", "external": {"endpoint": _ELSEWHERE}}),
+        "goes with backend Weaviate",
+    ),
+    "an external store that is nowhere": (_tenant(vectorStore={"external": {}}), "endpoint"),
+    "an external store without TLS": (_elsewhere("http://weaviate.example"), "external.endpoint"),
+    "an external store with a user": (_elsewhere("https://user@weaviate.example"), "external.endpoint"),
+    "an external store with a path": (_elsewhere("https://weaviate.example/v1"), "external.endpoint"),
+    "an external store with a query": (_elsewhere("https://weaviate.example?key=x"), "external.endpoint"),
+    "an external store with a fragment": (_elsewhere("https://weaviate.example#x"), "external.endpoint"),
+    "an external store on a port that is none": (_elsewhere("https://weaviate.example:65536"), "external.endpoint"),
+    "gRPC without TLS": (_elsewhere(grpcEndpoint="grpc://weaviate.example"), "external.grpcEndpoint"),
+    "gRPC with a user": (_elsewhere(grpcEndpoint="https://user@weaviate.example:1"), "external.grpcEndpoint"),
+    "gRPC where HTTP is": (_elsewhere(grpcEndpoint=f"{_ELSEWHERE}:443"), "need a host or a port of their own"),
+    "HTTP on the port of gRPC": (_elsewhere(f"{_ELSEWHERE}:50051"), "need a host or a port of their own"),
+    "a store's Secret of Moorage's own": (
+        _elsewhere(credentialsSecretRef={"name": "moorage-credentials"}),
+        "one of Moorage's own",
+    ),
+    "a store's Secret of no name": (_elsewhere(credentialsSecretRef={"name": "../x"}), "credentialsSecretRef.name"),
     "an unknown role": (_tenant(members=[{"kind": "User", "name": "a", "role": "god"}]), "role"),
     "a system member": (_tenant(members=[{"kind": "User", "name": "system:admin", "role": "admin"}]), "name"),
     "a member twice": (
@@ -244,6 +269,14 @@ TAKEN = {
         source=_INLINE, config={"dynamicBatching": {"preferredBatchSizes": [8]}}
     ),
     "a tenant of defaults": _tenant(),
+    "an external store": _elsewhere(),
+    "an external store with everything said": _elsewhere(
+        "https://10.0.0.7:8443",
+        grpcEndpoint="https://10.0.0.7:65535",
+        credentialsSecretRef={"name": "store.example"},
+    ),
+    "an external store with gRPC on another host": _elsewhere(grpcEndpoint="https://grpc-weaviate.example"),
+    "an external store with gRPC on another port": _elsewhere(grpcEndpoint="https://weaviate.example:444"),
     "a tenant's name of 40 characters": _tenant("a" * 40),
     "a scaler from elsewhere": _tenant(inference={"autoscaling": {"class": "External", "max": 2}}),
     "a part of a GPU": _tenant(inference={"gpu": {"resourceName": "nvidia.com/mig-1g.5gb", "count": 1}}),
@@ -302,6 +335,7 @@ CHANGES = {
     "a larger volume": ({"storage": {"size": "11Gi"}}, None),
     "the same size in other words": ({"storage": {"size": "10240Mi"}}, None),
     "other resources": ({"resources": {"limits": {"cpu": "2"}}}, None),
+    "a store elsewhere": ({"external": {"endpoint": _ELSEWHERE}}, "external cannot be added or removed"),
 }
 
 
@@ -312,5 +346,25 @@ def test_a_store_changes_only_as_its_data_allows(kube: Kube, case: str) -> None:
     assert kube.apply(stored).is_success
     answer = kube.merge(stored, {"spec": {"vectorStore": change}})
     kube.delete(stored)
+    assert answer.is_success is (words is None), answer.text
+    assert words is None or words in answer.json()["message"]
+
+
+EXTERNAL_CHANGES = {
+    "a store of its own": ({"external": None}, "external cannot be added or removed"),
+    "no store": ({"backend": "None"}, "goes with backend Weaviate"),
+    "another address": ({"external": {"endpoint": "https://moved.example"}}, None),
+    "another Secret": ({"external": {"credentialsSecretRef": {"name": "mine"}}}, None),
+}
+
+
+@pytest.mark.parametrize("case", EXTERNAL_CHANGES)
+def test_a_store_elsewhere_stays_elsewhere(kube: Kube, case: str) -> None:
+    change, words = EXTERNAL_CHANGES[case]
+    made = _elsewhere()
+    made["metadata"]["name"] = "elsewhere"
+    assert kube.apply(made).is_success
+    answer = kube.merge(made, {"spec": {"vectorStore": change}})
+    kube.delete(made)
     assert answer.is_success is (words is None), answer.text
     assert words is None or words in answer.json()["message"]

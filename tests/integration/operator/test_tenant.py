@@ -452,6 +452,24 @@ def test_what_kedas_autoscaler_and_keda_itself_write_is_not_fought(plane: Plane)
     assert has(3)
 
 
+def test_an_external_store_brings_a_right_of_the_api_and_nothing_of_a_store_of_its_own(plane: Plane) -> None:
+    place = {"endpoint": "https://weaviate.example", "credentialsSecretRef": {"name": "store"}}
+    role = child(RBAC, "Role", "elsewhere", names.STORE_ROLE)
+    made = plane.apply(tenant("elsewhere", vectorStore={"external": place}))
+    own = {one for one in CHILDREN if "weaviate" in one}
+    granted = {f"roles/{names.STORE_ROLE}", f"rolebindings/{names.STORE_ROLE}"}
+    plane.wait(lambda: plane.children("elsewhere") == CHILDREN - own | granted, "the tenant")
+    plane.settle()
+    assert plane.condition(made, "VectorStoreReady") == ("True", "External")
+    found = plane.read(made)
+    assert found
+    assert found["status"]["endpoints"]["weaviate"] == "weaviate.example"
+    plane.apply(tenant("elsewhere", vectorStore={"external": place | {"credentialsSecretRef": {"name": "another"}}}))
+    plane.wait(lambda: (plane.read(role) or {})["rules"][0]["resourceNames"] == ["another"], "the other Secret's right")
+    plane.apply(tenant("elsewhere", vectorStore={"external": {"endpoint": place["endpoint"]}}))
+    plane.wait(lambda: plane.children("elsewhere") == CHILDREN - own, "no right any more")
+
+
 APART = {
     "inference.autoscaling.class",
     "suspend",
@@ -460,6 +478,9 @@ APART = {
     "vectorStore.replicas",
     "vectorStore.storage.size",
     "vectorStore.storage.storageClassName",
+    "vectorStore.external.endpoint",
+    "vectorStore.external.grpcEndpoint",
+    "vectorStore.external.credentialsSecretRef.name",
 }
 """Fields that take others' effects away, or that cannot be changed back."""
 

@@ -18,6 +18,7 @@ from moorage_api.kube.cache import ClusterCache
 from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.schemas import Deletion, NewCollection, NewObject, Search
 from moorage_api.vectors.service import Vectors
+from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds import names
 from tests.support import weaviate
 from tests.support.api import KEYRING, TurnedClock
@@ -102,9 +103,10 @@ async def vectors(cache: ClusterCache, weaviate_server: WeaviateServer) -> Async
     authenticator = Authenticator(Nobody(), KEYRING.jwt_key, KEYRING.pepper, TurnedClock())
     gateway = Gateway(cache, Proxy(), authenticator)
     here = Address("127.0.0.1", weaviate_server.http_port, weaviate_server.grpc_port)
-    feature = Vectors(cache, gateway, Pool(lambda _: here))
-    yield feature
-    await feature.close()
+    async with ApiClient() as api:
+        feature = Vectors(cache, gateway, Pool(lambda _: here), StoreSecrets(api, TurnedClock()))
+        yield feature
+        await feature.close()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from moorage_api.gateway.service import Gateway
 from moorage_api.kube.cache import ClusterCache
 from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.service import Vectors
+from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds.errors import MoorageError
 from moorage_operator.reconcile.desired import desired
 from tests.integration.vectors.conftest import Nobody, Shop, add_tenant
@@ -106,7 +107,8 @@ async def shop_at(node: Node, acme: dict[str, Any]) -> AsyncIterator[Shop]:
         add_tenant(cache, "acme", KEY)
         authenticator = Authenticator(Nobody(), KEYRING.jwt_key, KEYRING.pepper, TurnedClock())
         pool = Pool(lambda _: Address("127.0.0.1", node.http, node.grpc))
-        feature = Vectors(cache, Gateway(cache, Proxy(), authenticator), pool)
+        secrets = StoreSecrets(api, TurnedClock())
+        feature = Vectors(cache, Gateway(cache, Proxy(), authenticator), pool, secrets)
         yield Shop(feature, acme)
         await feature.close()
 

@@ -16,6 +16,7 @@ from moorage_api.gateway.proxy import Proxy
 from moorage_api.gateway.service import Gateway
 from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.service import Vectors
+from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds import names, permissions
 from tests.support import api as support
 from tests.support.triton import INFERENCE_KEY, TritonServer
@@ -90,7 +91,7 @@ async def site(tmp_path: Path, triton: TritonServer, weaviate_server: WeaviateSe
         gateway = Gateway(cache, proxy, api.services.authenticator)
         await gateway.open()
         here = Address("127.0.0.1", weaviate_server.http_port, weaviate_server.grpc_port)
-        vectors = Vectors(cache, gateway, Pool(lambda _: here))
+        vectors = Vectors(cache, gateway, Pool(lambda _: here), StoreSecrets(kubernetes, api.clock))
         api.app.state.vectors = vectors
         tenant = support.tenant(uid=str(tmp_path))
         cache.observe("Tenant", tenant)

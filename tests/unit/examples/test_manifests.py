@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from examples import build
+from moorage_api.vectors import external
 from moorage_crds import API_VERSION, modeldeployment, names, tenant
 
 EXAMPLES = Path(build.__file__).parent
@@ -29,13 +30,26 @@ def manifest(name: str) -> dict[str, Any]:
 
 def test_every_example_resource_is_tested_here() -> None:
     found = {*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("sources/*.yaml")}
-    assert {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in found} == {"tenant", *MODELS, *MORE}
+    tried = {"tenant", "tenant-external-store", *MODELS, *MORE}
+    assert {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in found} == tried
 
 
 def test_the_tenant_is_valid_and_allows_the_python_backend_that_the_models_need() -> None:
     document = manifest("tenant")
     assert (document["apiVersion"], document["kind"]) == (API_VERSION, tenant.Tenant.KIND)
     assert tenant.parse_spec(document).inference.python_backend == "Enabled"
+
+
+def test_the_tenant_with_an_external_store_has_a_secret_that_may_be_sent_to_it() -> None:
+    text = (EXAMPLES / "tenant-external-store.yaml").read_text(encoding="utf-8")
+    document, secret = yaml.safe_load_all(text)
+    store = tenant.parse_spec(document).vector_store.external
+    assert store
+    assert store.credentials_secret_ref
+    assert secret["metadata"]["name"] == store.credentials_secret_ref.name
+    assert secret["metadata"]["namespace"] == names.tenant_namespace(document["metadata"]["name"])
+    written = {key: base64.b64encode(value.encode()).decode() for key, value in secret["stringData"].items()}
+    assert external.parse(secret | {"data": written}).key_for(external.address(store)) == "put-yours-here"
 
 
 @pytest.mark.parametrize("name", MODELS)

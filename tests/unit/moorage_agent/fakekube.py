@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from moorage_agent.kube import Kube
-from tests.unit.moorage_agent.tls import Identity, serving
+from tests.support.tls import Identity, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -38,8 +38,8 @@ from moorage_agent.staging import stage
 from moorage_crds.errors import UnsafePathError
 from moorage_crds.modeldeployment import Source
 from moorage_crds.schema import SecretReference
+from tests.support.tls import Identity, serving
 from tests.unit.moorage_agent.build import revision, secret, snapshot
-from tests.unit.moorage_agent.tls import Identity, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -31,10 +31,10 @@ from moorage_agent.sources.sigv4 import Key
 from moorage_crds.errors import MoorageError, UnsafePathError
 from moorage_crds.modeldeployment import ObjectStore, Source
 from moorage_crds.schema import SecretReference
+from tests.support.tls import Identity, serving
 from tests.unit.moorage_agent.build import secret
 from tests.unit.moorage_agent.fakes3 import KEY, NOW, FakeS3
 from tests.unit.moorage_agent.test_https import LOOPBACK, Names, zipped
-from tests.unit.moorage_agent.tls import Identity, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

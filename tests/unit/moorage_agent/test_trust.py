@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from moorage_agent.sources import trust
-from tests.unit.moorage_agent.tls import Identity, serving
+from tests.support.tls import Identity, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
 
 from moorage_api.settings import Settings
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_defaults_are_the_paths_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +20,12 @@ def test_defaults_are_the_paths_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> N
     assert settings.system_namespace == "moorage-system"
     assert (settings.http_port, settings.metrics_port) == (8080, 9090)
     assert settings.kubeconfig is None
+    assert settings.ca_bundle == ""
+
+
+def test_authorities_that_are_no_certificates_are_refused() -> None:
+    with pytest.raises(ValidationError, match="ca_bundle"):
+        Settings(ca_bundle="none")
 
 
 def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:

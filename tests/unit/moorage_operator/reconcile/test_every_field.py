@@ -22,6 +22,7 @@ ELSEWHERE = {
     "quota.requestsPerSecond",
     "quota.burst",
     "quota.concurrentRequests",
+    "vectorStore.external.grpcEndpoint",
 }
 """Fields whose effect is on models or in the API, with tests there."""
 

@@ -11,10 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+import grpc
+import httpx
 from weaviate import WeaviateAsyncClient, use_async_with_custom
 from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+from weaviate.config import GrpcConfig
 
 from moorage_api.vectors.backends.weaviate.refusals import translated
+from moorage_api.vectors.backends.weaviate.trust import Trust
 from moorage_api.vectors.errors import KeyRefusedError
 from moorage_crds import names
 
@@ -31,6 +35,10 @@ class Address:
     host: str
     http_port: int = names.WEAVIATE_HTTP_PORT
     grpc_port: int = names.WEAVIATE_GRPC_PORT
+    grpc_host: str | None = None
+    """Host of its gRPC API where that is another."""
+    is_secure: bool = False
+    """Whether both speak TLS."""
 
 
 def address_of(tenant: str) -> Address:
@@ -40,10 +48,11 @@ def address_of(tenant: str) -> Address:
 
 @dataclass
 class _Pooled:
-    """A client, who uses it, and the key it was made with."""
+    """A client, who uses it, and the address and key it was made with."""
 
     client: WeaviateAsyncClient
-    key: str = field(repr=False)
+    address: Address
+    key: str | None = field(repr=False)
     users: int = 0
     retired: bool = False
 
@@ -54,21 +63,30 @@ class Pool:
     Args:
         address: Where a tenant's Weaviate listens; another one than ``address_of`` is for clusters that are not real.
         capacity: Most clients that are kept.
+        trust: Whom stores that speak TLS may be certified by.
     """
 
-    def __init__(self, address: Callable[[str], Address] = address_of, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        address: Callable[[str], Address] = address_of,
+        capacity: int = CAPACITY,
+        trust: Trust | None = None,
+    ) -> None:
         self._address = address
         self._capacity = capacity
+        self._trust = trust or Trust.of()
         self._pooled: OrderedDict[str, _Pooled] = OrderedDict()
 
     @asynccontextmanager
-    async def client(self, tenant: str, key: str, *previous: str) -> AsyncIterator[WeaviateAsyncClient]:
-        """Lend the tenant's client; a changed key gets a new one. Raises UnavailableError.
+    async def client(
+        self, tenant: str, key: str | None, *previous: str, address: Address | None = None
+    ) -> AsyncIterator[WeaviateAsyncClient]:
+        """Lend the tenant's client; a changed key or address gets a new one. Raises UnavailableError.
 
         ``previous`` keys are tried where the current one is refused: the pod may be older than the last rotation. Such
-        a client is not kept, as that pod is about to be replaced.
+        a client is not kept, as that pod is about to be replaced. Without a key the client says nothing of itself.
         """
-        pooled = await self._take(tenant, key, previous)
+        pooled = await self._take(tenant, address or self._address(tenant), key, previous)
         try:
             yield pooled.client
         finally:
@@ -79,26 +97,25 @@ class Pool:
         """Close every client."""
         await self._close([self._retire(tenant) for tenant in tuple(self._pooled)])
 
-    async def _take(self, tenant: str, key: str, previous: Sequence[str]) -> _Pooled:
+    async def _take(self, tenant: str, address: Address, key: str | None, previous: Sequence[str]) -> _Pooled:
         pooled = self._pooled.get(tenant)
-        if pooled is not None and pooled.key == key:
+        if pooled is not None and (pooled.address, pooled.key) == (address, key):
             self._pooled.move_to_end(tenant)
             pooled.users += 1
             return pooled
-        pooled = await self._connect(tenant, (key, *previous))
+        pooled = await self._connect(address, (key, *previous))
         if pooled.key == key:
             await self._close(self._put(tenant, pooled))
         else:
             pooled.retired = True
         return pooled
 
-    async def _connect(self, tenant: str, keys: Sequence[str]) -> _Pooled:
+    async def _connect(self, address: Address, keys: Sequence[str | None]) -> _Pooled:
         """Return a client with the first key that the store takes."""
-        address = self._address(tenant)
         for key in keys[:-1]:
             with suppress(KeyRefusedError):
-                return _Pooled(await _connected(address, key), key, users=1)
-        return _Pooled(await _connected(address, keys[-1]), keys[-1], users=1)
+                return _Pooled(await _connected(address, key, self._trust), address, key, users=1)
+        return _Pooled(await _connected(address, keys[-1], self._trust), address, keys[-1], users=1)
 
     def _put(self, tenant: str, pooled: _Pooled) -> list[_Pooled]:
         """Keep a client and return the ones that had to go for it; nothing is awaited between."""
@@ -124,8 +141,8 @@ async def _close_if_done(pooled: _Pooled) -> None:
         await pooled.client.close()
 
 
-async def _connected(address: Address, key: str) -> WeaviateAsyncClient:
-    client = _client(address, key)
+async def _connected(address: Address, key: str | None, trust: Trust) -> WeaviateAsyncClient:
+    client = _client(address, key, trust)
     try:
         async with translated(_CONNECT_SECONDS):
             await client.connect()
@@ -135,15 +152,32 @@ async def _connected(address: Address, key: str) -> WeaviateAsyncClient:
     return client
 
 
-def _client(address: Address, key: str) -> WeaviateAsyncClient:
-    return use_async_with_custom(
+def _client(address: Address, key: str | None, trust: Trust) -> WeaviateAsyncClient:
+    credentials = grpc.ssl_channel_credentials(trust.roots) if address.is_secure else None
+    client = use_async_with_custom(
         http_host=address.host,
         http_port=address.http_port,
-        http_secure=False,
-        grpc_host=address.host,
+        http_secure=address.is_secure,
+        grpc_host=address.grpc_host or address.host,
         grpc_port=address.grpc_port,
-        grpc_secure=False,
-        auth_credentials=Auth.api_key(key),
-        additional_config=AdditionalConfig(timeout=_TIMEOUT, trust_env=False),
+        grpc_secure=address.is_secure,
+        auth_credentials=None if key is None else Auth.api_key(key),
+        additional_config=AdditionalConfig(
+            timeout=_TIMEOUT, trust_env=False, grpc_config=GrpcConfig(credentials=credentials)
+        ),
         skip_init_checks=True,  # they ask a package index on the internet for the client's newest version
     )
+    if address.is_secure:
+        _believe(client, trust)
+    return client
+
+
+def _believe(client: WeaviateAsyncClient, trust: Trust) -> None:
+    """Let the client's HTTP side trust what its gRPC side does: it has an option for the latter alone."""
+    connection = client._connection  # noqa: SLF001 - see above; a test over TLS fails when this changes
+
+    def make_client(_: object) -> httpx.AsyncClient:
+        headers = connection._headers  # noqa: SLF001 - as its own method does
+        return httpx.AsyncClient(headers=headers, verify=trust.context, trust_env=False)
+
+    connection._make_client = make_client  # type: ignore[method-assign,assignment]  # noqa: SLF001

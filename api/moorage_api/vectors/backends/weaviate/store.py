@@ -57,8 +57,13 @@ class WeaviateStore:
         """See VectorBackend."""
         async with translated(_SECONDS):
             classes = await self._client.collections.list_all(simple=False)
-        found = (layout.collection_of(self._tenant_id, config.description) for config in classes.values())
-        return sorted((each for each in found if each), key=lambda each: each.name)
+        found = (
+            (physical_name, layout.collection_of(self._tenant_id, config.description))
+            for physical_name, config in classes.items()
+        )
+        # A store may be shared with others, who can write any description but under the tenant's names.
+        own = (each for at, each in found if each and at == self._physical(each.name))
+        return sorted(own, key=lambda each: each.name)
 
     async def collection(self, name: str) -> Collection:
         """See VectorBackend."""
