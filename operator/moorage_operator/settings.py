@@ -48,6 +48,8 @@ class Settings(BaseModel):
     """Namespace of the cluster's DNS pods, which every tenant pod may ask."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     """Tenants reconciled at the same time. Eight writes in flight reach 80 % of what an API server takes at most."""
+    upgrade_budget: Annotated[int, Field(ge=1)] = 5
+    """Tenants whose pods a new version or other settings of the operator replace at the same time."""
     listen_address: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
     """Address of the health and metrics ports."""
     health_port: _Port = 8080

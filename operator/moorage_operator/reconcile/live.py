@@ -128,6 +128,7 @@ def _facts(
         has_vector_store=spec.vector_store.backend != "None",
         is_isolated=failure is None or not children.are_fence(writes),
         is_changing=children.are_workloads(writes),
+        is_waiting=children.is_waiting(writes),
         models={
             "total": len(plans),
             "ready": sum(plan.is_ready for plan in plans),

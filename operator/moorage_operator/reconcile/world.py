@@ -71,6 +71,8 @@ class World:
     """EndpointSlices of the Service ``triton``."""
     api_server: tuple[tuple[str, int], ...] = ()
     """Address and port of each API server, as pods reach it after address translation."""
+    may_roll: bool = True
+    """Whether the budget has room for another tenant whose pods an upgrade of the operator replaces."""
     canaries: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
     """What gateways counted of revisions on trial, by model and revision hash."""
 

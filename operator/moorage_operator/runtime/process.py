@@ -28,6 +28,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Reconciler, decisions
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -65,6 +66,7 @@ class Process:
         self._metrics = Metrics()
         self._store = Store()
         self._queue = WorkQueue(self._clock)
+        self._turns = Turns(self._store, self._clock, settings.upgrade_budget)
         self._informers: list[Informer] = []
         self._elector: Elector | None = None
         self._reconciler: Reconciler | None = None
@@ -125,6 +127,7 @@ class Process:
             store=self._store,
             executor=executor,
             decisions=decisions(reconcile_settings(self._settings)),
+            turns=self._turns,
             metrics=self._metrics,
             clock=self._clock,
             workers=self._settings.workers,
@@ -162,6 +165,7 @@ class Process:
                 is_leader=lambda: elector.is_leader,
                 informer_ages=lambda: {one.watched.name: one.age for one in self._informers},
                 tenants=lambda: len(tenants),
+                upgrades_queued=lambda: len(self._turns),
             )
         )
         server, _ = start_http_server(
