@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from moorage_crds.schema import PROXY_URL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,6 +62,13 @@ class Settings(BaseModel):
     """Period in which every tenant is compared anew without any event, in seconds."""
     cluster_cidrs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Pod and Service ranges of the cluster, kept out of ``PublicHTTPS`` besides the private ranges."""
+
+    agent_https_proxy: Annotated[str, Field(pattern=f"^{PROXY_URL}$")] | None = None
+    """Address of the HTTP proxy that agents fetch models' sources through, without user and password."""
+    agent_no_proxy: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Hosts, with all below them, and address ranges that agents reach without the proxy."""
+    agent_proxy_cidrs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Address ranges of the proxy itself, which tenants' network policies let agents reach on its port."""
 
     tenant_storage_classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Storage classes that a Tenant may name; none means all."""

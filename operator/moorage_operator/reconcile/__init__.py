@@ -22,7 +22,7 @@ from moorage_operator.reconcile.canary import Reading, Tally, add
 from moorage_operator.reconcile.plan import reconcile_orphan_models, reconcile_tenant, requeue_after
 from moorage_operator.reconcile.rollouts import Canary, canaries
 from moorage_operator.reconcile.rolls import has_room, rolls_until
-from moorage_operator.reconcile.world import Manifest, Settings, TenantRules, World
+from moorage_operator.reconcile.world import Manifest, Proxy, Settings, TenantRules, World
 
 __all__ = [
     "Action",
@@ -35,6 +35,7 @@ __all__ = [
     "Create",
     "Delete",
     "Manifest",
+    "Proxy",
     "Reading",
     "RemoveFinalizer",
     "RemoveReplicaEntries",

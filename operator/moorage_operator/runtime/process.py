@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import start_http_server
 
 from moorage_operator.metrics import Metrics, Observed
+from moorage_operator.reconcile import Proxy, TenantRules
 from moorage_operator.reconcile import Settings as ReconcileSettings
-from moorage_operator.reconcile import TenantRules
 from moorage_operator.runtime import watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.client import Client
@@ -196,6 +196,11 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
         image_pull_policy=settings.image_pull_policy,
         dns_namespace=settings.dns_namespace,
         cluster_cidrs=settings.cluster_cidrs,
+        proxy=Proxy(
+            url=settings.agent_https_proxy or "",
+            past=settings.agent_no_proxy,
+            cidrs=settings.agent_proxy_cidrs,
+        ),
         tenants=TenantRules(
             storage_classes=settings.tenant_storage_classes,
             runtime_classes=settings.tenant_runtime_classes,
