@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from moorage_agent import http, settings
 from moorage_agent.kube import Kube
@@ -28,6 +29,7 @@ from moorage_agent.sources.credentials import Keyring
 from moorage_agent.sources.https import Https
 from moorage_agent.sources.inline import Inline
 from moorage_agent.sources.outside import Outside
+from moorage_agent.sources.proxy import Proxy
 from moorage_agent.sources.pvc import Pvc
 from moorage_agent.sources.s3 import S3
 from moorage_agent.sync import Sync
@@ -97,7 +99,8 @@ def _triton(found: Settings) -> Triton:
 
 def _sources(found: Settings, keyring: Keyring) -> Sources:
     rules = AddressRules(allowed=found.allowed, denied=found.denied)
-    outside = Outside(rules, trust.context(found.authorities))
+    proxy = Proxy(URL(found.https_proxy), found.no_proxy) if found.https_proxy else None
+    outside = Outside(rules, trust.context(found.authorities), proxy=proxy)
     return Sources(
         {INLINE: Inline(), "https": Https(outside, keyring), "s3": S3(outside, keyring, _now), "pvc": Pvc(found.claims)}
     )

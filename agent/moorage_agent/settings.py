@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moorage_crds import names
+from moorage_crds.schema import PROXY_URL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,10 @@ class Settings:
     """``MOORAGE_DENIED_CIDRS``: the cluster's own ranges, refused even where they are public."""
     authorities: str = ""
     """``MOORAGE_CA_BUNDLE``: PEM certificates of authorities that sources' servers may show besides the public ones."""
+    https_proxy: str = ""
+    """``MOORAGE_HTTPS_PROXY``: ``http://host:port`` of the proxy that sources are fetched through, if there is one."""
+    no_proxy: tuple[str, ...] = ()
+    """``MOORAGE_NO_PROXY``: hosts and address ranges that sources are fetched from without it, comma between."""
     load_timeout: float = 600.0
     """``MOORAGE_LOAD_TIMEOUT``, seconds: Triton never gives up a load whose process has died; somebody has to."""
     host: str | None = None
@@ -94,6 +99,8 @@ def from_env(env: Mapping[str, str]) -> Settings:
         allowed=_networks(env.get("MOORAGE_ALLOWED_CIDRS", "")),
         denied=_networks(env.get("MOORAGE_DENIED_CIDRS", "")),
         authorities=env.get("MOORAGE_CA_BUNDLE", ""),
+        https_proxy=_proxy(env.get("MOORAGE_HTTPS_PROXY", "")),
+        no_proxy=tuple(part.strip() for part in env.get("MOORAGE_NO_PROXY", "").split(",") if part.strip()),
         load_timeout=float(env.get("MOORAGE_LOAD_TIMEOUT", default.load_timeout)),
         host=env.get("MOORAGE_HTTP_HOST") or None,
         port=int(env.get("MOORAGE_HTTP_PORT", default.port)),
@@ -102,6 +109,12 @@ def from_env(env: Mapping[str, str]) -> Settings:
 
 def _api_url(host: str, port: str) -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _proxy(url: str) -> str:
+    if url and not re.fullmatch(PROXY_URL, url):
+        raise SettingsError("expected the address of a proxy such as http://proxy.example:3128")
+    return url
 
 
 def _networks(text: str) -> tuple[Network, ...]:

@@ -25,6 +25,7 @@ MODELS_READY: Final = "ModelsReady"
 REASONS: Final = {
     "Available": "Everything works.",
     "Progressing": "Objects are applied and not all of them are ready yet.",
+    "UpgradeQueued": "Another version of the operator wants other pods; they are replaced when fewer tenants are.",
     "NamespaceForeign": "A namespace of the derived name exists and is not this tenant's; nothing in it is touched.",
     "NamespaceTerminating": "The namespace of the derived name is being deleted; it is waited for.",
     "WriteFailed": "The API server refused or failed a write; it is retried with back-off.",

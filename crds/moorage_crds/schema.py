@@ -24,6 +24,9 @@ DURATION = r"^([0-9]+(h|m|s))+$"
 Duration = Annotated[str, Field(pattern=DURATION, max_length=16)]
 """A length of time such as ``2160h`` or ``1h30m``, as Go writes it."""
 
+PROXY_URL = r"http://[A-Za-z0-9.-]+:[0-9]{1,5}"
+"""Address of an HTTP proxy: no user, no password, always a port."""
+
 
 class Schema(BaseModel):
     """Base of every part of a resource: camelCase outside, snake_case inside, unknown fields are errors."""

@@ -26,6 +26,7 @@ class Observed:
     is_leader: Callable[[], bool]
     informer_ages: Callable[[], dict[str, float]]
     tenants: Callable[[], int]
+    upgrades_queued: Callable[[], int]
 
 
 @dataclass
@@ -78,6 +79,7 @@ class _Collector:
         yield _gauge("queue_delayed", "Tenants that wait for their time", of.delayed())
         yield _gauge("leader", "1 in the process that holds the Lease", int(of.is_leader()))
         yield _gauge("tenants", "Tenants observed", of.tenants())
+        yield _gauge("upgrades_queued", "Tenants whose pods an upgrade replaces in their turn", of.upgrades_queued())
         ages = GaugeMetricFamily(
             "moorage_operator_informer_age_seconds", "Time since the API server was last heard of", labels=["kind"]
         )

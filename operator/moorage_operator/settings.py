@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from moorage_crds.schema import PROXY_URL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,6 +50,8 @@ class Settings(BaseModel):
     """Namespace of the cluster's DNS pods, which every tenant pod may ask."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     """Tenants reconciled at the same time. Eight writes in flight reach 80 % of what an API server takes at most."""
+    upgrade_budget: Annotated[int, Field(ge=1)] = 5
+    """Tenants whose pods a new version or other settings of the operator replace at the same time."""
     listen_address: str = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
     """Address of the health and metrics ports."""
     health_port: _Port = 8080
@@ -58,6 +62,13 @@ class Settings(BaseModel):
     """Period in which every tenant is compared anew without any event, in seconds."""
     cluster_cidrs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Pod and Service ranges of the cluster, kept out of ``PublicHTTPS`` besides the private ranges."""
+
+    agent_https_proxy: Annotated[str, Field(pattern=f"^{PROXY_URL}$")] | None = None
+    """Address of the HTTP proxy that agents fetch models' sources through, without user and password."""
+    agent_no_proxy: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Hosts, with all below them, and address ranges that agents reach without the proxy."""
+    agent_proxy_cidrs: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
+    """Address ranges of the proxy itself, which tenants' network policies let agents reach on its port."""
 
     tenant_storage_classes: Annotated[tuple[str, ...], BeforeValidator(_split)] = ()
     """Storage classes that a Tenant may name; none means all."""

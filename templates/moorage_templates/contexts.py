@@ -123,6 +123,10 @@ class TritonContext:
     """The cluster's own ranges, comma between; sources must not lead there even where they are public."""
     ca_bundle: str
     """Certificates of the platform's own authorities, as PEM; empty when there are none."""
+    https_proxy: str
+    """Address of the proxy that the agent fetches sources through; empty when there is none."""
+    no_proxy: str
+    """What it reaches without the proxy, comma between."""
     runtime_class_name: str | None
     pull_secrets: tuple[Mapping[str, str], ...]
     node_selector: Labels
@@ -135,6 +139,9 @@ class TritonContext:
     """``ipBlock`` values reachable on port 443."""
     listed_blocks: tuple[Mapping[str, Any], ...]
     """``ipBlock`` values reachable on every port."""
+    proxy_blocks: tuple[Mapping[str, Any], ...]
+    """``ipBlock`` values of the proxy, reachable on its port."""
+    proxy_port: int
     triton_grpc: str = f"127.0.0.1:{names.TRITON_GRPC_PORT}"
     name: str = names.TRITON
     service_account: str = names.AGENT_SERVICE_ACCOUNT

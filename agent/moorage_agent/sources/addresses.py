@@ -43,6 +43,14 @@ class AddressRules:
             return
         self.check(str(literal), url.port or _HTTPS_PORT, url.host)
 
+    def opens(self, host: str) -> bool:
+        """Return whether a host is a literal address in a range that is explicitly allowed."""
+        try:
+            found = ip_address(host)
+        except ValueError:
+            return False
+        return any(found in network for network in self.allowed)
+
     def check(self, address: str, port: int, host: str) -> None:
         """Refuse an address and port. The message names ``host`` and not the address, which tells of the inside."""
         found = ip_address(address.partition("%")[0])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from moorage_agent.settings import Network
     from moorage_agent.sources.addresses import AddressRules
     from moorage_agent.sources.budget import Budget
+    from moorage_agent.sources.proxy import Proxy
 
 _CHUNK = 1 << 20
 _OK = 200
@@ -45,7 +46,11 @@ class Visit:
     """One fetch's way outside."""
 
     session: aiohttp.ClientSession
+    """Connects to addresses that the rules allow."""
+    tunnels: aiohttp.ClientSession
+    """Connects to the proxy, wherever it is, and to nothing else."""
     rules: AddressRules
+    proxy: Proxy | None
 
     def get(self, url: URL, headers: Mapping[str, str]) -> aiohttp.client._RequestContextManager:
         """Return the answer to a GET, redirects included: whoever follows one comes here again.
@@ -53,7 +58,11 @@ class Visit:
         Raises AddressRefusedError for an address that no resolver will see.
         """
         self.rules.check_url(url)
-        return self.session.get(url, headers=headers, allow_redirects=False)
+        host = url.host or ""
+        if self.proxy is None or self.rules.opens(host) or not self.proxy.serves(host):
+            return self.session.get(url, headers=headers, allow_redirects=False)
+        self.proxy.check(url)
+        return self.tunnels.get(url, headers=headers, allow_redirects=False, proxy=self.proxy.url)
 
 
 class Outside:
@@ -65,11 +74,13 @@ class Outside:
         tls: ssl.SSLContext,
         resolver: Callable[[], AbstractResolver] = aiohttp.DefaultResolver,
         seconds: float = MAX_SECONDS,
+        proxy: Proxy | None = None,
     ) -> None:
         self._rules = rules
         self._tls = tls
         self._resolver = resolver
         self._seconds = seconds
+        self._proxy = proxy
 
     @asynccontextmanager
     async def visit(self, host: str, reach: tuple[Network, ...]) -> AsyncIterator[Visit]:
@@ -82,19 +93,23 @@ class Outside:
         try:
             async with (
                 asyncio.timeout(self._seconds),
-                aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(resolver=resolver, ssl=self._tls, use_dns_cache=False),
-                    timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_STALL_SECONDS),
-                    headers=_HEADERS,
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    auto_decompress=False,
-                ) as session,
+                self._session(resolver) as session,
+                self._session(self._resolver()) as tunnels,
             ):
-                yield Visit(session, rules)
+                yield Visit(session, tunnels, rules, self._proxy)
         except TimeoutError as error:
             raise UnreachableError(f"{host} did not deliver within its time") from error
         except aiohttp.ClientError as error:
             raise UnreachableError(_reason(host, error)) from error
+
+    def _session(self, resolver: AbstractResolver) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(resolver=resolver, ssl=self._tls, use_dns_cache=False),
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_STALL_SECONDS),
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+        )
 
 
 def check_status(host: str, status: int) -> None:
@@ -127,4 +142,8 @@ def _reason(host: str, error: aiohttp.ClientError) -> str:
         return f"{host}: the name does not resolve"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"{host}: the certificate is not trusted"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{host}: the proxy answered {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"{host}: the proxy cannot be reached"
     return f"{host}: the connection failed ({type(error).__name__})"

@@ -147,6 +147,23 @@ class RemoveFinalizer:
         return _key("remove finalizer from", "Tenant", None, self.name)
 
 
-Action = (
+@dataclass(frozen=True, slots=True)
+class AwaitTurn:
+    """No write: the workload shall have other pods, and has them when fewer tenants are being rolled."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Return verb, kind and name, for logs."""
+        return _key("await the turn of", self.kind, self.namespace, self.name)
+
+
+Write = (
     Create | Apply | Delete | ApplyStatus | RemoveReplicaEntries | ChangeCredentials | AddFinalizer | RemoveFinalizer
 )
+"""What the runtime sends to the API server."""
+
+Action = Write | AwaitTurn

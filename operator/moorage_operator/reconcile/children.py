@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from moorage_crds import labels
-from moorage_operator.reconcile import claims, owned
-from moorage_operator.reconcile.actions import Action, Apply, Create, Delete
+from moorage_operator.reconcile import claims, owned, rolls
+from moorage_operator.reconcile.actions import Action, Apply, AwaitTurn, Create, Delete
 from moorage_operator.reconcile.desired import OPERATOR_BINDING
 from moorage_operator.reconcile.identity import is_being_deleted
 from moorage_operator.reconcile.workloads import WORKLOADS
@@ -81,6 +81,11 @@ def are_workloads(actions: Iterable[Action]) -> bool:
     return any(_kind(action) in WORKLOADS for action in actions)
 
 
+def is_waiting(actions: Iterable[Action]) -> bool:
+    """Return whether a workload waits until fewer tenants are being rolled."""
+    return any(isinstance(action, AwaitTurn) for action in actions)
+
+
 def are_fence(actions: Iterable[Action]) -> bool:
     """Return whether one of the writes changes the namespace, its policies, limits or rights."""
     return any(_kind(action) in _FENCE for action in actions)
@@ -113,7 +118,13 @@ def _write(world: World, manifest: Mapping[str, Any]) -> Iterator[Action]:
     elif claims.is_outgrown(manifest, observed):
         yield _make_way(world, observed)
     elif not owned.is_current(manifest, observed):
-        yield Apply(manifest, observed["metadata"]["resourceVersion"])
+        yield _change(world, manifest, observed)
+
+
+def _change(world: World, manifest: Mapping[str, Any], observed: Manifest) -> Apply | AwaitTurn:
+    if manifest["kind"] in WORKLOADS and rolls.has_to_wait(world, manifest, observed):
+        return AwaitTurn(manifest["kind"], world.namespace_name, manifest["metadata"]["name"])
+    return Apply(manifest, observed["metadata"]["resourceVersion"])
 
 
 def _make_way(world: World, observed: Manifest) -> Delete:

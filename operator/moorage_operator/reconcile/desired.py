@@ -222,6 +222,8 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         model_claims=sources.claims(inference.model_claims),
         denied_cidrs=",".join(settings.cluster_cidrs),
         ca_bundle=settings.tenants.ca_bundle,
+        https_proxy=settings.proxy.url,
+        no_proxy=",".join(settings.proxy.past),
         runtime_class_name=inference.runtime_class_name,
         pull_secrets=_pull_secrets(settings),
         node_selector=inference.node_selector,
@@ -231,6 +233,8 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
         api_server=egress.addresses(world.api_server),
         public_blocks=egress.public_blocks(spec.network.egress, settings.cluster_cidrs),
         listed_blocks=egress.listed_blocks(spec.network.egress),
+        proxy_blocks=egress.proxy_blocks(spec.network.egress, settings.proxy),
+        proxy_port=egress.proxy_port(settings.proxy),
     )
 
 

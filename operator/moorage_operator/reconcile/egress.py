@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from moorage_crds.errors import InvalidInputError
 from moorage_crds.tenant import Egress
+from moorage_operator.reconcile.world import Proxy
 from moorage_templates import Address
 
 _NOT_PUBLIC_V4: Final = (
@@ -59,6 +61,18 @@ def listed_blocks(egress: Egress) -> tuple[Mapping[str, Any], ...]:
     if egress.mode == "None":
         return ()
     return tuple({"cidr": str(_network(cidr, "spec.network.egress.cidrs"))} for cidr in egress.cidrs)
+
+
+def proxy_blocks(egress: Egress, proxy: Proxy) -> tuple[Mapping[str, Any], ...]:
+    """Return the blocks where the proxy is, for a tenant that may reach all that the proxy leads to."""
+    if egress.mode != "PublicHTTPS" or not proxy.url:
+        return ()
+    return tuple({"cidr": str(_network(cidr, "agent.proxy.cidrs"))} for cidr in proxy.cidrs)
+
+
+def proxy_port(proxy: Proxy) -> int:
+    """Return the proxy's port, which its address always has; 0 without a proxy."""
+    return urlsplit(proxy.url).port or 0
 
 
 def addresses(endpoints: Iterable[tuple[str, int]]) -> tuple[Address, ...]:

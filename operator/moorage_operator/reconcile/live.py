@@ -130,6 +130,7 @@ def _facts(
         external_store=_host(spec.vector_store.external),
         is_isolated=failure is None or not children.are_fence(writes),
         is_changing=children.are_workloads(writes),
+        is_waiting=children.is_waiting(writes),
         models={
             "total": len(plans),
             "ready": sum(plan.is_ready for plan in plans),

@@ -33,13 +33,17 @@ _ITSELF: Final = frozenset({"."})
 _MISSING: Final = object()
 
 
-def is_current(desired: Manifest, observed: Manifest, subresource: str = "") -> bool:
+def is_current(desired: Manifest, observed: Manifest, subresource: str = "", below: tuple[str, ...] = ()) -> bool:
     """Return whether applying ``desired`` as our manager would change nothing.
 
-    ``subresource`` is ``""`` for the object itself and ``"status"`` for its status.
+    ``subresource`` is ``""`` for the object itself and ``"status"`` for its status. With ``below``, the names of maps
+    within each other, whether it would change nothing in the last of them.
     """
     fields = _owned_fields(observed, subresource)
-    return fields is not None and _matches_map(_without_identity(desired), _without_identity(observed), fields)
+    mine, theirs = _without_identity(desired), _without_identity(observed)
+    for name in below:
+        fields, mine, theirs = (fields or {}).get(f"f:{name}"), mine.get(name, {}), theirs.get(name, {})
+    return fields is not None and _matches_map(mine, theirs, fields)
 
 
 def is_ours(observed: Manifest) -> bool:

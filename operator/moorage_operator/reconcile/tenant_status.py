@@ -34,6 +34,8 @@ class Facts:
     """Namespace, policies, quota and bindings are in place once this pass's writes are done."""
     is_changing: bool
     """This pass writes a workload, so its observed status is out of date."""
+    is_waiting: bool
+    """A workload has the pods of an earlier version of the operator, and waits for its turn to have new ones."""
     models: Mapping[str, int]
     """Counts ``total``, ``ready`` and ``failed``."""
     makes_credentials: bool
@@ -93,6 +95,8 @@ def _ready(world: World, facts: Facts, parts: tuple[Verdict, ...]) -> Verdict:
         return Verdict(words.READY, "False", missing[0].reason, missing[0].message)
     if facts.is_changing or not all(map(workloads.is_complete, workloads.observed(world))):
         return Verdict(words.READY, "False", "Progressing", words.REASONS["Progressing"])
+    if facts.is_waiting:
+        return Verdict(words.READY, "True", "UpgradeQueued", words.REASONS["UpgradeQueued"])
     return _suspended(words.READY) if facts.is_suspended else _available(words.READY)
 
 

@@ -32,6 +32,18 @@ class TenantRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """How agents fetch models' sources where pods do not reach the Internet themselves."""
+
+    url: str = ""
+    """``http://host:port``; empty where there is none."""
+    past: tuple[str, ...] = ()
+    """Hosts and address ranges that are reached without it."""
+    cidrs: tuple[str, ...] = ()
+    """Address ranges of the proxy itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the operator's own deployment decides, the same for every tenant."""
 
@@ -48,6 +60,7 @@ class Settings:
     """Namespace of the pods labelled ``k8s-app=kube-dns``."""
     cluster_cidrs: tuple[str, ...]
     """Pod and service ranges; never part of PublicHTTPS."""
+    proxy: Proxy = Proxy()
     tenants: TenantRules = TenantRules()
     """What the platform allows and adds to every tenant."""
 
@@ -71,6 +84,8 @@ class World:
     """EndpointSlices of the Service ``triton``."""
     api_server: tuple[tuple[str, int], ...] = ()
     """Address and port of each API server, as pods reach it after address translation."""
+    may_roll: bool = True
+    """Whether the budget has room for another tenant whose pods an upgrade of the operator replaces."""
     canaries: Mapping[tuple[str, str], Tally] = field(default_factory=dict)
     """What gateways counted of revisions on trial, by model and revision hash."""
 

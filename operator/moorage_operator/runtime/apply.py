@@ -15,11 +15,13 @@ from moorage_operator.reconcile import (
     AddFinalizer,
     Apply,
     ApplyStatus,
+    AwaitTurn,
     ChangeCredentials,
     Create,
     Delete,
     RemoveFinalizer,
     RemoveReplicaEntries,
+    Write,
 )
 from moorage_operator.runtime import apierrors, client, resources
 
@@ -91,6 +93,8 @@ class Executor:
         """Execute actions; raises StaleError for a lost race and ``apierrors.ApiError`` for anything else."""
         run = _Run()
         for action in actions:
+            if isinstance(action, AwaitTurn):
+                continue
             wait = self._pace.take(action.key) if isinstance(action, ApplyStatus) else 0.0
             if wait > 0:
                 run.deferred = min(wait, run.deferred or wait)
@@ -99,7 +103,7 @@ class Executor:
             run.writes += 1
         return Executed(run.writes, run.deferred)
 
-    async def _attempt(self, action: Action, run: _Run) -> None:
+    async def _attempt(self, action: Write, run: _Run) -> None:
         """Execute one action, waiting out an authorizer that has not yet seen this run's RoleBinding."""
         pauses = iter(GRANT_PAUSES if run.granted else ())
         while True:
@@ -114,7 +118,7 @@ class Executor:
                 run.granted = run.granted or _grants(action)
                 return
 
-    async def _count(self, action: Action) -> None:
+    async def _count(self, action: Write) -> None:
         result = "ok"
         try:
             await self._write(action)
@@ -128,7 +132,7 @@ class Executor:
         finally:
             self._metrics.writes.labels(_kind(action), type(action).__name__, result).inc()
 
-    async def _write(self, action: Action) -> None:
+    async def _write(self, action: Write) -> None:
         match action:
             case Create():
                 await self._create(action)
@@ -246,11 +250,11 @@ def _propagation(action: Delete) -> str:
     return "Foreground" if action.with_dependents else "Background"
 
 
-def _grants(action: Action) -> bool:
+def _grants(action: Write) -> bool:
     return isinstance(action, Create | Apply) and action.manifest["kind"] == resources.ROLE_BINDING.kind
 
 
-def _kind(action: Action) -> str:
+def _kind(action: Write) -> str:
     match action:
         case Create() | Apply():
             return str(action.manifest["kind"])

@@ -17,6 +17,7 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     Manifest = dict[str, Any]
     Name = tuple[str, str]
@@ -34,6 +35,8 @@ class Entry:
     """Its resourceVersion; comparable within a kind since Kubernetes 1.35 says so."""
     text: bytes
     """The trimmed object without its resourceVersion, as deflated canonical JSON."""
+    rolls_until: datetime | None = None
+    """Until when it counts as being rolled, None when it is not; read off the object, so that counting decodes none."""
 
     def manifest(self) -> Manifest:
         """Return a fresh, decoded copy of the object."""
@@ -64,12 +67,20 @@ class Change:
 class Cache:
     """Objects of one kind.
 
-    ``tenant_of`` maps an object to a tenant's name, or None for one that is not kept; ``trim`` says what is kept of it.
+    ``tenant_of`` maps an object to a tenant's name, or None for one that is not kept; ``trim`` says what is kept of it,
+    and ``rolls_until`` until when it counts as being rolled.
     """
 
-    def __init__(self, tenant_of: Callable[[Manifest], str | None], trim: Callable[[Manifest], Manifest]) -> None:
+    def __init__(
+        self,
+        tenant_of: Callable[[Manifest], str | None],
+        trim: Callable[[Manifest], Manifest],
+        rolls_until: Callable[[Manifest], datetime | None] = lambda _: None,
+    ) -> None:
         self._tenant_of = tenant_of
         self._trim = trim
+        self._rolls_until = rolls_until
+        self._rolling: dict[Name, tuple[str, datetime]] = {}
         self._entries: dict[Name, Entry] = {}
         self._tenants: dict[str, dict[Name, Entry]] = {}
         self._gone: set[str] = set()
@@ -91,6 +102,10 @@ class Cache:
     def tenants(self) -> Iterable[str]:
         """Return the tenants that have an object here."""
         return self._tenants.keys()
+
+    def rolling(self, now: datetime) -> Iterator[str]:
+        """Yield the tenants of the objects that are being rolled; costs no look at others."""
+        return (tenant for tenant, until in self._rolling.values() if until > now)
 
     def observe(self, manifest: Manifest) -> Change | None:
         """Take an object from a watch or an answer to a read; None when it is older than what is known."""
@@ -168,16 +183,21 @@ class Cache:
             self._remove(old)
         self._entries[name] = new
         self._tenants.setdefault(tenant, {})[name] = new
+        self._rolling.pop(name, None)
+        if new.rolls_until is not None:
+            self._rolling[name] = tenant, new.rolls_until
         return Change(old, new)
 
     def _entry(self, tenant: str, name: Name, uid: str, version: int, manifest: Manifest) -> Entry:
+        rolls_until = self._rolls_until(manifest)
         kept = self._trim(manifest)
         metadata = {key: value for key, value in kept["metadata"].items() if key != "resourceVersion"}
         text = orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
-        return Entry(tenant, name, uid, version, zlib.compress(text, 1))
+        return Entry(tenant, name, uid, version, zlib.compress(text, 1), rolls_until)
 
     def _remove(self, entry: Entry) -> Change:
         del self._entries[entry.name]
+        self._rolling.pop(entry.name, None)
         mine = self._tenants[entry.tenant]
         del mine[entry.name]
         if not mine:

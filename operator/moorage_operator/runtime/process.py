@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import start_http_server
 
 from moorage_operator.metrics import Metrics, Observed
+from moorage_operator.reconcile import Proxy, TenantRules
 from moorage_operator.reconcile import Settings as ReconcileSettings
-from moorage_operator.reconcile import TenantRules
 from moorage_operator.runtime import watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.client import Client
@@ -28,6 +28,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Reconciler, decisions
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -65,6 +66,7 @@ class Process:
         self._metrics = Metrics()
         self._store = Store()
         self._queue = WorkQueue(self._clock)
+        self._turns = Turns(self._store, self._clock, settings.upgrade_budget)
         self._informers: list[Informer] = []
         self._elector: Elector | None = None
         self._reconciler: Reconciler | None = None
@@ -125,6 +127,7 @@ class Process:
             store=self._store,
             executor=executor,
             decisions=decisions(reconcile_settings(self._settings)),
+            turns=self._turns,
             metrics=self._metrics,
             clock=self._clock,
             workers=self._settings.workers,
@@ -162,6 +165,7 @@ class Process:
                 is_leader=lambda: elector.is_leader,
                 informer_ages=lambda: {one.watched.name: one.age for one in self._informers},
                 tenants=lambda: len(tenants),
+                upgrades_queued=lambda: len(self._turns),
             )
         )
         server, _ = start_http_server(
@@ -192,6 +196,11 @@ def reconcile_settings(settings: Settings) -> ReconcileSettings:
         image_pull_policy=settings.image_pull_policy,
         dns_namespace=settings.dns_namespace,
         cluster_cidrs=settings.cluster_cidrs,
+        proxy=Proxy(
+            url=settings.agent_https_proxy or "",
+            past=settings.agent_no_proxy,
+            cidrs=settings.agent_proxy_cidrs,
+        ),
         tenants=TenantRules(
             storage_classes=settings.tenant_storage_classes,
             runtime_classes=settings.tenant_runtime_classes,

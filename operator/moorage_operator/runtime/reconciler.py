@@ -23,6 +23,7 @@ from moorage_operator.reconcile import (
 from moorage_operator.runtime import apierrors, watched
 from moorage_operator.runtime.apply import StaleError
 from moorage_operator.runtime.log import fields
+from moorage_operator.runtime.turns import PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from moorage_operator.runtime.clock import Clock
     from moorage_operator.runtime.queue import WorkQueue
     from moorage_operator.runtime.store import Store
+    from moorage_operator.runtime.turns import Turns
 
 TELL_AFTER = 3
 """Failures in a row after which a passing kind of failure (no answer, 5xx, 429) is told in the status. A refusal is
@@ -93,6 +95,7 @@ class Reconciler:
         store: Store,
         executor: Executor,
         decisions: Decisions,
+        turns: Turns,
         metrics: Metrics,
         clock: Clock,
         workers: int,
@@ -103,6 +106,7 @@ class Reconciler:
         self._store = store
         self._executor = executor
         self._decisions = decisions
+        self._turns = turns
         self._metrics = metrics
         self._clock = clock
         self._workers = workers
@@ -117,6 +121,7 @@ class Reconciler:
             self.enqueue_all()
         else:
             self.ask(change.tenant)
+        self._wake()
 
     def ask(self, key: str) -> None:
         """Ask for work on a tenant that something happened to.
@@ -135,6 +140,7 @@ class Reconciler:
 
     async def lead(self) -> None:
         """Work until cancelled; begins with every tenant, since a predecessor may have ended anywhere."""
+        self._turns.begin()
         self.enqueue_all()
         self._is_leading = True
         try:
@@ -142,6 +148,7 @@ class Reconciler:
                 for _ in range(self._workers):
                     group.create_task(self._work())
                 group.create_task(self._resync())
+                group.create_task(self._wake_regularly())
                 if self._figures is not None:
                     group.create_task(self._figures.run())
         finally:
@@ -187,7 +194,11 @@ class Reconciler:
     async def _pass(self, key: str) -> str:
         """Decide and execute once; after writes look again, since their answers may allow the next step."""
         world, now = self._world(key), self._clock.now()
-        executed = await self._executor.execute(self._decisions.decide(world, now, None))
+        actions = self._decisions.decide(world, now, None)
+        self._turns.decided(key, actions)
+        executed = await self._executor.execute(actions)
+        self._turns.executed(key)
+        self._wake()
         if not executed.deferred:
             self._queue.forget(key)
         self._come_back(key, executed.deferred)
@@ -200,12 +211,23 @@ class Reconciler:
 
     def _world(self, key: str) -> World:
         """Return everything observed of a tenant, and ask for the figures that its rollouts need."""
-        world = self._store.world(key)
+        world = replace(self._store.world(key), may_roll=self._turns.may_roll(key))
         if self._figures is None:
             return world
         self._figures.follow(key, canaries(world))
         tallies = self._figures.tallies(key)
         return replace(world, canaries=tallies) if tallies else world
+
+    def _wake(self) -> None:
+        """Ask for work on the next tenant that waits for its turn, if it has come; the end of its pass asks again."""
+        tenant = self._turns.next()
+        if tenant is not None:
+            self.ask(tenant)
+
+    async def _wake_regularly(self) -> None:
+        while True:
+            await self._clock.sleep(PERIOD)
+            self._wake()
 
     def _come_back(self, key: str, seconds: float | None) -> None:
         if seconds:

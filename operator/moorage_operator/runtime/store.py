@@ -13,6 +13,9 @@ from moorage_operator.runtime import watched
 from moorage_operator.runtime.cache import Cache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from moorage_operator.runtime.cache import Change
     from moorage_operator.runtime.resources import Resource
 
@@ -23,7 +26,7 @@ class Store:
     """One cache per watched kind."""
 
     def __init__(self) -> None:
-        self.caches = {one.name: Cache(one.tenant_of, one.trim) for one in watched.ALL}
+        self.caches = {one.name: Cache(one.tenant_of, one.trim, one.rolls_until) for one in watched.ALL}
 
     def tenants(self) -> set[str]:
         """Return the tenants there is anything to decide about: those with a Tenant or with models."""
@@ -47,6 +50,15 @@ class Store:
             endpoint_slices=tuple(self._all(watched.TRITON_SLICES, tenant)),
             api_server=self.api_server(),
         )
+
+    def rolling(self, now: datetime) -> Iterator[str]:
+        """Yield the tenants whose pods are being replaced, some of them twice."""
+        return (tenant for kind in watched.WORKLOADS for tenant in self._of(kind).rolling(now))
+
+    def is_rolling(self, tenant: str, now: datetime) -> bool:
+        """Tell whether a tenant's pods are being replaced; costs no look at other tenants'."""
+        found = (entry.rolls_until for kind in watched.WORKLOADS for entry in self._of(kind).of_tenant(tenant))
+        return any(until is not None and until > now for until in found)
 
     def api_server(self) -> tuple[tuple[str, int], ...]:
         """Return address and port of each API server behind the Service ``kubernetes``, sorted."""

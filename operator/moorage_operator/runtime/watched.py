@@ -6,10 +6,12 @@ Separate because it is the operator's whole appetite, to be compared with the ri
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from moorage_crds import labels, names
+from moorage_operator.reconcile import rolls_until
 from moorage_operator.runtime import resources, trim
 from moorage_operator.runtime.resources import Resource
 
@@ -33,6 +35,8 @@ class Watched:
     label: str | None = None
     field: str | None = None
     namespace: str | None = None
+    rolls_until: Callable[[Manifest], datetime | None] = lambda _: None
+    """Until when an object counts as being rolled, None when it is not."""
 
     @property
     def path(self) -> str:
@@ -78,6 +82,9 @@ AUTOSCALERS = Watched(
     trim.autoscaler,
     label=labels.TENANT,
 )
+WORKLOADS = tuple(
+    replace(_child(resource), rolls_until=rolls_until) for resource in (resources.DEPLOYMENT, resources.STATEFUL_SET)
+)
 REVISIONS = Watched("ControllerRevision", resources.CONTROLLER_REVISION, _by_namespace, label=labels.MODEL)
 TRITON_SLICES = Watched(
     "EndpointSlice", resources.ENDPOINT_SLICE, _by_namespace, label=f"{labels.TENANT},{SERVICE_NAME}={names.TRITON}"
@@ -99,13 +106,12 @@ CHILDREN = (
             resources.SERVICE_ACCOUNT,
             resources.ROLE,
             resources.ROLE_BINDING,
-            resources.DEPLOYMENT,
-            resources.STATEFUL_SET,
             resources.SERVICE,
             resources.POD_DISRUPTION_BUDGET,
             resources.PERSISTENT_VOLUME_CLAIM,
         )
     ),
+    *WORKLOADS,
     AUTOSCALERS,
     SECRETS,
 )

@@ -13,7 +13,7 @@ from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
 from moorage_api.settings import Settings as ApiSettings
 from moorage_crds import names
-from moorage_operator.reconcile import TenantRules
+from moorage_operator.reconcile import Proxy, TenantRules
 from moorage_operator.runtime.process import reconcile_settings
 from moorage_operator.settings import Settings
 
@@ -57,6 +57,9 @@ def test_an_api_server_takes_every_object(kube: Kube) -> None:
         ("tenants.allowedImages={registry.example}", "/tenants/allowedImages"),
         ("tenants.allowedStorageClasses={Not A Name}", "/tenants/allowedStorageClasses"),
         ("tenants.caBundle=none", "/tenants/caBundle"),
+        ("operator.upgradeBudget=0", "/operator/upgradeBudget"),
+        ("agent.proxy.httpsProxy=http://user:password@proxy:3128", "/agent/proxy/httpsProxy"),
+        ("agent.proxy.httpsProxy=https://proxy:3128", "/agent/proxy/httpsProxy"),
     ],
 )
 def test_values_that_could_not_work_are_refused(value: str, words: str) -> None:
@@ -133,6 +136,21 @@ def test_the_platforms_authorities_reach_the_api(bundle: str, monkeypatch: pytes
     for one in pod["containers"][0]["env"]:
         monkeypatch.setenv(one["name"], one["value"])
     assert ApiSettings().ca_bundle == bundle
+
+
+def test_the_budget_of_upgrades_and_the_agents_proxy_reach_the_operator() -> None:
+    settings = _operators_settings(
+        _rendered(
+            "operator.upgradeBudget=3",
+            "agent.proxy.httpsProxy=http://proxy.corp:3128",
+            "agent.proxy.noProxy={corp,10.0.0.0/8}",
+            "agent.proxy.cidrs={192.0.2.7/32}",
+        )
+    )
+    assert settings.upgrade_budget == 3
+    proxy = Proxy(url="http://proxy.corp:3128", past=("corp", "10.0.0.0/8"), cidrs=("192.0.2.7/32",))
+    assert reconcile_settings(settings).proxy == proxy
+    assert reconcile_settings(_operators_settings(_rendered())).proxy == Proxy()
 
 
 def _operators_settings(manifests: list[Manifest]) -> Settings:

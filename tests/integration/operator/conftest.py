@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,14 @@ ATTEMPTS = 4
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
-    """A running API server, etcd and controller manager with Moorage's CRDs, roles and admission policies."""
+    """The control plane that most tests share."""
+    with started(tmp_path_factory) as made:
+        yield made
+
+
+@contextmanager
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    """Run an API server, etcd and controller manager with Moorage's CRDs, roles and admission policies."""
     running, audit = _start_patiently(tmp_path_factory)
     with running, Kube.of(running) as kube:
         made = Plane(running, kube, audit)

@@ -46,6 +46,7 @@ class Asked:
     """One request of the operator, as the audit log has it."""
 
     verb: str
+    group: str
     resource: str
     namespace: str
     name: str
@@ -157,7 +158,7 @@ class Plane:
 
     def asked(self, since: int = 0) -> list[Asked]:
         """Return the operator's requests since a mark, but watches and lists of whole kinds."""
-        return [one for one in self._all(since) if one.verb not in ("watch", "list")]
+        return [one for one in self.requests(since) if one.verb not in ("watch", "list")]
 
     def writes(self, since: int, tenant_name: str | None = None) -> list[Asked]:
         """Return the operator's writes since a mark, bookkeeping apart, of one tenant or of all."""
@@ -167,7 +168,8 @@ class Plane:
         own = names.tenant_namespace(tenant_name)
         return [one for one in found if own in (one.namespace, one.name) or one.name == tenant_name]
 
-    def _all(self, since: int) -> Iterator[Asked]:
+    def requests(self, since: int) -> Iterator[Asked]:
+        """Yield every request of the operator's since a mark; a watch is told of when it ends."""
         with self.audit.open("rb") as file:
             file.seek(since)
             lines = file.read().splitlines()
@@ -177,6 +179,7 @@ class Plane:
                 about = entry.get("objectRef") or {}
                 yield Asked(
                     entry["verb"],
+                    about.get("apiGroup", ""),
                     about.get("resource", ""),
                     about.get("namespace", ""),
                     about.get("name", ""),

@@ -30,6 +30,14 @@ def test_a_missing_value_is_named(name: str) -> None:
         from_env({key: value for key, value in ENV.items() if key != name})
 
 
+def test_a_proxy_is_an_address_without_a_password() -> None:
+    found = from_env(ENV | {"MOORAGE_HTTPS_PROXY": "http://proxy:3128", "MOORAGE_NO_PROXY": "corp, 10.0.0.0/8"})
+    assert (found.https_proxy, found.no_proxy) == ("http://proxy:3128", ("corp", "10.0.0.0/8"))
+    with pytest.raises(SettingsError, match="expected the address of a proxy") as refused:
+        from_env(ENV | {"MOORAGE_HTTPS_PROXY": "http://me:hunter2@proxy:3128"})
+    assert "hunter2" not in str(refused.value)
+
+
 def test_keys_do_not_show_in_the_representation() -> None:
     assert "secret-" not in repr(from_env(ENV))
 

@@ -12,6 +12,7 @@ from moorage_operator.reconcile import (
     AddFinalizer,
     Apply,
     ApplyStatus,
+    AwaitTurn,
     ChangeCredentials,
     Create,
     Delete,
@@ -105,7 +106,7 @@ class FakeCluster:
         for (kind, _, _), found in self.objects.items():
             if kind in {"Deployment", "StatefulSet"}:
                 count = found["spec"]["replicas"]
-                counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), count)
+                counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count)
                 found["status"] = {"observedGeneration": found["metadata"]["generation"]} | counts
 
     def sweep(self) -> None:
@@ -155,6 +156,8 @@ class FakeCluster:
                 self._change_secret(self.get("Secret", names.CREDENTIALS), patch)
             case AddFinalizer(name):
                 self.get("Tenant", name)["metadata"] |= {"finalizers": [labels.FINALIZER]} | self._version()
+            case AwaitTurn():
+                pass
             case RemoveFinalizer(name):
                 del self.objects["Tenant", None, name]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moorage_operator.reconcile import Delete, TenantRules
+from moorage_operator.reconcile import Delete, Proxy, TenantRules
 from tests.unit.moorage_operator.reconcile.builders import SETTINGS, condition, keys, pass_once, status, steady, tenant
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
@@ -128,6 +128,33 @@ def test_pull_secrets_are_named_by_every_pod() -> None:
     pass_once(cluster, settings=replace(SETTINGS, tenants=TenantRules(pull_secrets=("registry",))))
     for one in WORKLOADS:
         assert cluster.get(*one)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+PROXY = Proxy(url="http://proxy.corp:3128", past=("corp", "10.0.0.0/8"), cidrs=("192.0.2.7/32",))
+
+
+def proxied(mode: str) -> FakeCluster:
+    cluster = FakeCluster()
+    cluster.add(tenant(network={"egress": {"mode": mode}}))
+    pass_once(cluster, settings=replace(SETTINGS, proxy=PROXY))
+    return cluster
+
+
+def test_the_platforms_proxy_is_told_to_the_agent_alone() -> None:
+    pod = proxied("PublicHTTPS").get("Deployment", "triton")["spec"]["template"]["spec"]
+    told = {
+        one["name"]: {env["name"]: env["value"] for env in one["env"] if "PROXY" in env["name"]}
+        for one in (*pod["initContainers"], *pod["containers"])
+    }
+    given = {"MOORAGE_HTTPS_PROXY": PROXY.url, "MOORAGE_NO_PROXY": "corp,10.0.0.0/8"}
+    assert told == {"agent": given} | {name: {} for name in told.keys() - {"agent"}}
+
+
+@pytest.mark.parametrize(("mode", "is_open"), [("PublicHTTPS", True), ("Listed", False), ("None", False)])
+def test_the_way_to_the_proxy_is_open_to_who_may_reach_the_internet(mode: str, *, is_open: bool) -> None:
+    rules = proxied(mode).get("NetworkPolicy", "triton")["spec"]["egress"]
+    rule = {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "ports": [{"port": 3128, "protocol": "TCP"}]}
+    assert (rule in rules) is is_open
 
 
 def test_the_platforms_authorities_are_told_to_the_agent_alone() -> None:

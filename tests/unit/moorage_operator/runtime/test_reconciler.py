@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from moorage_crds import labels
 from moorage_operator.metrics import Metrics
-from moorage_operator.reconcile import Action, ApplyStatus, Canary, Create, Tally, World
+from moorage_operator.reconcile import Action, Apply, ApplyStatus, AwaitTurn, Canary, Create, Tally, World
 from moorage_operator.runtime import apierrors, watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.cache import Change, Entry
@@ -17,6 +17,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Decisions, Figures, Reconciler
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.turns import Turns
 from tests.unit.moorage_operator.runtime.fake_clock import START, FakeClock, settle
 from tests.unit.moorage_operator.runtime.objects import Manifest, manifest, tenant
 
@@ -38,14 +39,26 @@ class Server:
 
     async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         assert method in ("POST", "PATCH")
+        assert path
         assert options["params"]
         body = options["body"]
-        name = path.split("/")[4] if method == "POST" else f"tenant-{body['metadata']['name']}"
+        metadata = body["metadata"]
+        name = metadata.get("namespace", f"tenant-{metadata['name']}")
         self.posts.append((self.clock.monotonic(), name))
         if self.errors.get(name):
             raise self.errors[name].pop(0)
         self.version += 1
-        return manifest(body["metadata"]["name"], self.version, namespace=name, uid=str(self.version))
+        made = manifest(metadata["name"], self.version, namespace=name, uid=str(self.version))
+        return rolling(made) if body["kind"] == "Deployment" else made
+
+
+def rolling(made: Manifest, *, is_done: bool = False) -> Manifest:
+    """Return a Deployment as its new template makes it, or when its controller is done with it."""
+    version = made["metadata"]["resourceVersion"]
+    counts = {"updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": 1}
+    metadata = {**made["metadata"], "generation": 1, "resourceVersion": str(int(version) + is_done)}
+    spec = {"replicas": 1}
+    return {**made, "kind": "Deployment", "metadata": metadata, "spec": spec, "status": counts if is_done else {}}
 
 
 @dataclass
@@ -58,6 +71,8 @@ class Decider:
     statuses: set[str] = field(default_factory=set)
     """Tenants of which only the status is ever written."""
     again: float | None = None
+    upgrades: set[str] = field(default_factory=set)
+    """Tenants whose Deployment shall have other pods, if they may be rolled."""
     canaries: list[Mapping[tuple[str, str], Tally]] = field(default_factory=list)
 
     def decide(self, world: World, now: datetime, failure: str | None = None) -> tuple[Action, ...]:
@@ -67,6 +82,8 @@ class Decider:
             return ()
         self.seen.append(world.tenant_name)
         self.canaries.append(world.canaries)
+        if world.tenant_name in self.upgrades:
+            return (self._upgrade(world),)
         if world.tenant_name in self.broken:
             raise RuntimeError("a bug")
         if world.tenant_name in self.statuses:
@@ -75,6 +92,13 @@ class Decider:
             return ()
         metadata = {"name": "triton", "namespace": world.namespace_name}
         return (Create({"apiVersion": "v1", "kind": "Service", "metadata": metadata}),)
+
+    def _upgrade(self, world: World) -> Action:
+        if not world.may_roll:
+            return AwaitTurn("Deployment", world.namespace_name, "triton")
+        self.upgrades.discard(world.tenant_name)
+        metadata = {"name": "triton", "namespace": world.namespace_name}
+        return Apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}, "1")
 
     def requeue_after(self, world: World, now: datetime) -> float | None:
         assert world.tenant_name
@@ -91,6 +115,7 @@ class Leading:
     store: Store
     reconciler: Reconciler
     metrics: Metrics
+    turns: Turns
 
     def posted(self, name: str) -> list[float]:
         return [at for at, namespace in self.server.posts if namespace == f"tenant-{name}"]
@@ -111,18 +136,20 @@ def standby(
         pace=Pace(clock),
         clock=clock,
     )
+    turns = Turns(store, clock, budget=2)
     reconciler = Reconciler(
         queue=queue,
         store=store,
         executor=executor,
         decisions=Decisions(decider.decide, decider.requeue_after),
+        turns=turns,
         metrics=metrics,
         clock=clock,
         workers=2,
         resync_seconds=600,
         figures=figures,
     )
-    return Leading(clock, server, decider, queue, store, reconciler, metrics)
+    return Leading(clock, server, decider, queue, store, reconciler, metrics, turns)
 
 
 @asynccontextmanager
@@ -360,3 +387,55 @@ async def test_a_canary_that_figures_decide_about_is_followed(clock: FakeClock) 
         it.queue.add("a")
         await settle()
         assert figures.followed[-1] == ("a", (Canary("digits", "aaaaaaaa", START),))
+
+
+def finish(it: Leading, name: str) -> None:
+    """Tell as the watch does that a tenant's roll is over."""
+    cache = it.store.caches["Deployment"]
+    entry = cache.get(f"tenant-{name}", "triton")
+    assert entry
+    change = cache.observe(rolling(entry.manifest(), is_done=True))
+    assert change
+    it.reconciler.changed(change)
+
+
+async def test_an_upgrade_rolls_as_many_tenants_as_the_budget_says_and_the_next_when_one_is_done(
+    clock: FakeClock,
+) -> None:
+    names = [f"t{number}" for number in range(5)]
+    it = standby(clock, *names)
+    it.decider.upgrades.update(names)
+    async with begun(it):
+        waiting = set(it.decider.upgrades)
+        assert len(waiting) == 3
+        (first, *_) = set(names) - waiting
+        finish(it, first)
+        await settle()
+        assert len(it.decider.upgrades) == 2
+        for name in waiting - it.decider.upgrades:
+            finish(it, name)
+        await settle()
+        assert len(it.decider.upgrades) == 1
+
+
+async def test_a_failed_upgrade_keeps_its_place_until_a_pass_succeeds(clock: FakeClock) -> None:
+    it = standby(clock, "a", "b", a=[apierrors.ApiError("lost")], b=[apierrors.ApiError("lost")])
+    it.decider.upgrades.update("ab")
+    async with begun(it):
+        assert not it.turns.may_roll("c")
+        await clock.advance(1)
+        assert it.turns.may_roll("c")
+
+
+async def test_a_waiting_tenant_is_tried_without_any_event_too(clock: FakeClock) -> None:
+    it = standby(clock, "a", "b", "c")
+    it.decider.upgrades.update("abc")
+    async with begun(it):
+        (waiting,) = it.decider.upgrades
+        for name in {*"abc"} - {waiting}:
+            cache = it.store.caches["Deployment"]
+            entry = cache.get(f"tenant-{name}", "triton")
+            assert entry
+            cache.observe(rolling(entry.manifest(), is_done=True))  # nobody is told of it
+        await clock.advance(11)
+        assert it.decider.upgrades == set()

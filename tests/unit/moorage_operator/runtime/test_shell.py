@@ -36,6 +36,7 @@ def test_values_are_read_when_they_are_asked_for() -> None:
             is_leader=lambda: True,
             informer_ages=lambda: {"Tenant": 1.5},
             tenants=lambda: 7,
+            upgrades_queued=lambda: 2,
         )
     )
     depth[0] = 4
