@@ -28,6 +28,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Reconciler, decisions
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.storeusers import Stores
 from moorage_operator.runtime.turns import Turns
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Process:
         figures = await self._clients.enter_async_context(
             Gateways(writes, self._settings.system_namespace, self._clock, self._queue.add)
         )
-        self._reconciler = self._join(writes, recorder, figures)
+        stores = await self._clients.enter_async_context(Stores(self._clock))
+        self._reconciler = self._join(writes, stores, recorder, figures)
         self._informers = self._inform(watches, self._reconciler)
         self._elector = Elector(lease, self._settings.system_namespace, self._settings.pod_name, self._clock)
         self._serve_metrics(self._elector)
@@ -113,10 +115,11 @@ class Process:
     async def _client(self, connections: int) -> Client:
         return await self._clients.enter_async_context(Client(self._connection, connections))
 
-    def _join(self, writes: Client, recorder: Recorder, figures: Gateways) -> Reconciler:
+    def _join(self, writes: Client, stores: Stores, recorder: Recorder, figures: Gateways) -> Reconciler:
         executor = Executor(
             api=writes,
             store=self._store,
+            stores=stores,
             recorder=recorder,
             metrics=self._metrics,
             pace=Pace(self._clock),
