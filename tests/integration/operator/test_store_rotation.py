@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from moorage_crds import labels, names
 from moorage_operator.reconcile.storeusers import DRAIN
 from moorage_operator.runtime import connection
@@ -38,6 +40,7 @@ class TurnedClock(SystemClock):
 
     ahead = timedelta()
 
+    @override
     def now(self) -> datetime:
         """Return the time that it shows."""
         return super().now() + self.ahead
