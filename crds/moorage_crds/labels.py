@@ -90,5 +90,20 @@ ROTATED_AT: Final = "moorage.dev/rotated-at"
 ROTATED_FOR: Final = "moorage.dev/rotated-for"
 """Annotation of ``moorage-credentials``: the value of ``ROTATE`` that was acted upon last."""
 
+STORE_ROOT: Final = "moorage.dev/store-root"
+"""Annotation of ``moorage-credentials`` and of the vector store's pods: how often the store's root key was made anew, a
+plain counter; absent before the first time. It is what rolls the store's pods."""
+
+STORE_USER: Final = "moorage.dev/store-user"
+"""Annotation of ``moorage-credentials``: number of the rotation that the vector store's user, whose key the API sends,
+was made in."""
+
+STORE_CLAIM: Final = "moorage.dev/store-claim"
+"""Annotation of ``moorage-credentials``: UID of the volume claim that the vector store had when that user was made."""
+
+STORE_USER_SINCE: Final = "moorage.dev/store-user-since"
+"""Annotation of ``moorage-credentials``: RFC 3339 time at which that user was made; absent once no older one is
+left."""
+
 FINALIZER: Final = "moorage.dev/tenant"
 """Finalizer of a Tenant; the only finalizer Moorage sets."""

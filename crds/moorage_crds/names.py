@@ -48,7 +48,16 @@ MANAGEMENT_KEY: Final = "triton-management-key"
 """Key in ``CREDENTIALS``: the agent sends it to load and unload models."""
 
 WEAVIATE_KEY: Final = "weaviate-api-key"
-"""Key in ``CREDENTIALS``: the API sends it to the tenant's Weaviate."""
+"""Key in ``CREDENTIALS``: the API sends it to the tenant's Weaviate; absent until the store has run once."""
+
+WEAVIATE_ROOT_KEY: Final = "weaviate-root-key"
+"""Key in ``CREDENTIALS``: Weaviate takes it from its environment, and the operator makes users with it."""
+
+WEAVIATE_ROOT: Final = "moorage"
+"""Weaviate's name for the holder of ``WEAVIATE_ROOT_KEY``."""
+
+WEAVIATE_ROLE: Final = "moorage-api"
+"""Role in a tenant's Weaviate: collections and objects, neither users nor roles."""
 
 PREVIOUS: Final = "-previous"
 """Suffix of a key in ``CREDENTIALS`` that a rotation has replaced; it goes once no pod holds it any more."""
@@ -97,6 +106,11 @@ MEMBER_ROLES: Final = {
 
 MEMBER_ACCOUNTS: Final = {role: role.replace("moorage-tenant-", "moorage-") for role in MEMBER_ROLES.values()}
 """ClusterRole -> RoleBinding and ServiceAccount of that role in each tenant namespace."""
+
+
+def store_user(rotation: int) -> str:
+    """Return Weaviate's name for the user whose key a rotation of the credentials made."""
+    return f"moorage-{rotation}"
 
 
 def tenant_namespace(tenant: str) -> str:

@@ -73,6 +73,8 @@ class Fence:
 
     api_namespace: Labels
     api_pods: Labels
+    operator_pods: Labels
+    """In the same namespace as the API's."""
     dns_namespace: Labels
     dns_pods: Labels
 
@@ -186,13 +188,12 @@ class WeaviateContext:
     storage_class_name: str | None
     pull_secrets: tuple[Mapping[str, str], ...]
     fence: Fence
-    api_user: str = "moorage"
-    """Weaviate's name for the holder of the API key."""
+    root_user: str = names.WEAVIATE_ROOT
     name: str = names.WEAVIATE
     headless_name: str = names.WEAVIATE_HEADLESS
     port_argument: str = f"--port={names.WEAVIATE_HTTP_PORT}"
     credentials: str = names.CREDENTIALS
-    api_key: str = names.WEAVIATE_KEY
+    root_key: str = names.WEAVIATE_ROOT_KEY
     http_port: int = names.WEAVIATE_HTTP_PORT
     grpc_port: int = names.WEAVIATE_GRPC_PORT
 

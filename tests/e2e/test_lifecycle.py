@@ -1,6 +1,6 @@
 """The life of a tenant on real parts: asleep and awake, gone and taken up again, protected, with new keys.
 
-Each test has a tenant of its own without a vector store, with one model that doubles its input.
+Each test has a tenant of its own with one model that doubles its input, and a vector store only if it is about that.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def serving(moorage: Moorage, name: str) -> Iterator[str]:
+def serving(moorage: Moorage, name: str, **spec: Any) -> Iterator[str]:
     """Run a tenant whose model answers; yields its namespace."""
     namespace = f"tenant-{name}"
-    moorage.apply(tenant(name))
+    moorage.apply(tenant(name, **spec))
     moorage.kubectl.run("wait", f"tenant/{name}", "--for=condition=IsolationReady", "--timeout=60s")
     moorage.apply(model(name, "double"))
     scope = ["--namespace", namespace, "--for=condition=Ready", "--timeout=120s"]
@@ -144,10 +144,68 @@ def test_rotated_keys_cost_no_request_and_the_old_ones_open_nothing(moorage: Moo
         eventually("one pod is left", lambda: len(pods(moorage, namespace)) == 1, patience=90)
         assert failed == []
         after = secret(moorage, namespace)
-        assert not set(after.values()) & set(before.values())
+        assert {key for key in after if after[key] == before[key]} == {"weaviate-root-key"}
         assert asked_directly(moorage, namespace, after["triton-inference-key"]) == 200
         assert asked_directly(moorage, namespace, before["triton-inference-key"]) == 403
         assert answers(admin, "rotating")
+
+
+STORE = {"backend": "Weaviate", "storage": {"size": "1Gi"}}
+OBJECT = {"id": "a", "text": "kept", "vector": [1.0, 0.0, 0.0]}
+
+
+def found_after_a_write(client: httpx.Client, name: str) -> httpx.Response:
+    """Write an object and search for it; returns the first answer that is an error, or the search's."""
+    base = f"/tenants/{name}/collections/kept"
+    written = client.post(f"{base}/objects", json={"objects": [OBJECT]})
+    return written if written.is_error else client.post(f"{base}/search", json={"vector": OBJECT["vector"]})
+
+
+def store_pods(moorage: Moorage, namespace: str) -> dict[str, int]:
+    """Return the UIDs of the vector store's pods, and how often their containers were restarted."""
+    chosen = ["--namespace", namespace, "--selector", "moorage.dev/component=weaviate"]
+    items = moorage.kubectl.get("pods", *chosen)["items"]
+    return {one["metadata"]["uid"]: one["status"]["containerStatuses"][0]["restartCount"] for one in items}
+
+
+def asked_of_the_store(moorage: Moorage, namespace: str, key: str) -> int:
+    """Return the status with which the tenant's Weaviate answers a call with a key, from the API's pod."""
+    code = (
+        "import sys, urllib.error, urllib.request\n"
+        "call = urllib.request.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]})\n"
+        "try: print(urllib.request.urlopen(call).status)\n"
+        "except urllib.error.HTTPError as error: print(error.code)\n"
+    )
+    address = f"http://weaviate.{namespace}.svc:8080/v1/schema"
+    inside = ["exec", "deployment/moorage-api", "--namespace", "moorage-system", "--"]
+    return int(moorage.kubectl.run(*inside, "python3", "-c", code, address, key))
+
+
+def test_a_rotation_restarts_no_vector_store_and_costs_it_no_request(moorage: Moorage, admin: httpx.Client) -> None:
+    with serving(moorage, "stored", vectorStore=STORE) as namespace:
+        moorage.kubectl.run("wait", "tenant/stored", "--for=condition=VectorStoreReady", "--timeout=120s")
+        made = admin.post("/tenants/stored/collections", json={"name": "kept", "dimensions": 3})
+        assert made.status_code == 201, made.text
+        before, running = secret(moorage, namespace), store_pods(moorage, namespace)
+        assert asked_of_the_store(moorage, namespace, before["weaviate-api-key"]) == 200
+        assert admin.post("/tenants/stored/rotate-credentials").status_code == 202
+        failed = []
+
+        def is_over() -> bool:
+            answer = found_after_a_write(admin, "stored")
+            if answer.is_error or [one["id"] for one in answer.json()["items"]] != ["a"]:
+                failed.append(answer.text)
+            held = secret(moorage, namespace)
+            return held["weaviate-api-key"] != before["weaviate-api-key"] and held.keys() == before.keys()
+
+        eventually("the rotation is over", is_over, patience=240)
+        assert failed == []
+        assert store_pods(moorage, namespace) == running
+        after = secret(moorage, namespace)
+        assert after["weaviate-root-key"] == before["weaviate-root-key"]
+        assert asked_of_the_store(moorage, namespace, after["weaviate-api-key"]) == 200
+        assert asked_of_the_store(moorage, namespace, before["weaviate-api-key"]) == 401
+        assert found_after_a_write(admin, "stored").status_code == 200
 
 
 def test_a_deleted_secret_comes_back_with_pods_that_hold_it(moorage: Moorage, admin: httpx.Client) -> None:

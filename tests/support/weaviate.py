@@ -14,6 +14,7 @@ from pathlib import Path
 
 from localcluster.gotools import GoTools
 from localcluster.layout import cache_root
+from moorage_crds import names
 from tests.support.ports import free_ports
 from tests.support.tls import Identity
 
@@ -28,8 +29,9 @@ class WeaviateServer:
     http_port: int
     grpc_port: int
     key: str
+    """The root key, unless a fixture has put a user's in its place."""
     next_key: str
-    """Accepted too, as while a key is being rotated."""
+    """Accepted too, and of the root as well."""
 
 
 @contextmanager
@@ -88,7 +90,10 @@ def _environment(folder: Path, key: str) -> dict[str, str]:
         "RAFT_BOOTSTRAP_EXPECT": "1",
         "AUTHENTICATION_APIKEY_ENABLED": "true",
         "AUTHENTICATION_APIKEY_ALLOWED_KEYS": f"{key},{_next(key)}",
-        "AUTHENTICATION_APIKEY_USERS": "moorage",
+        "AUTHENTICATION_APIKEY_USERS": names.WEAVIATE_ROOT,
+        "AUTHENTICATION_DB_USERS_ENABLED": "true",
+        "AUTHORIZATION_RBAC_ENABLED": "true",
+        "AUTHORIZATION_RBAC_ROOT_USERS": names.WEAVIATE_ROOT,
         "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
         "AUTOSCHEMA_ENABLED": "false",
         "DEFAULT_VECTORIZER_MODULE": "none",
@@ -98,7 +103,12 @@ def _environment(folder: Path, key: str) -> dict[str, str]:
 
 
 def _open() -> dict[str, str]:
-    return {"AUTHENTICATION_APIKEY_ENABLED": "false", "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true"}
+    return {
+        "AUTHENTICATION_APIKEY_ENABLED": "false",
+        "AUTHENTICATION_DB_USERS_ENABLED": "false",
+        "AUTHORIZATION_RBAC_ENABLED": "false",
+        "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true",
+    }
 
 
 def _grpc_identity(identity: Identity | None) -> dict[str, str]:

@@ -39,7 +39,7 @@ class StoreTimeoutError(MoorageError):
 
 
 class KeyRefusedError(UnavailableError):
-    """The vector store does not know the tenant's key: its pod is older or newer than a rotation."""
+    """The vector store does not know the tenant's key: it is behind or ahead of a rotation."""
 
 
 class StoreCredentialsError(UnavailableError):

@@ -120,6 +120,45 @@ class ChangeCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeStoreUser:
+    """Make a user of the tenant's vector store, or a new key for one that is there, and put it into the Secret.
+
+    Its key is made by the store, so ``patch`` lacks it: the runtime adds it. The store may fail, which is no failure of
+    the API server and holds up nothing else.
+    """
+
+    namespace: str
+    user: str
+    is_only: bool
+    """Nobody uses another user's key: the others go at once."""
+    is_replicated: bool
+    """The store has several nodes, which learn of users one after the other."""
+    patch: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """Operations on ``moorage-credentials``, the ``test`` of UID and resourceVersion first."""
+
+    @property
+    def key(self) -> str:
+        """Return verb, kind and name, for logs."""
+        return _key("make", "store user", self.namespace, self.user)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStoreUsers:
+    """Remove every user of the tenant's vector store but one, then what the Secret holds of them."""
+
+    namespace: str
+    user: str
+    """The one that stays."""
+    patch: tuple[Mapping[str, Any], ...] = field(repr=False)
+    """As in ``MakeStoreUser``, and complete."""
+
+    @property
+    def key(self) -> str:
+        """Return verb, kind and name, for logs."""
+        return _key("remove", "store users but", self.namespace, self.user)
+
+
+@dataclass(frozen=True, slots=True)
 class AddFinalizer:
     """Add ``labels.FINALIZER`` to a Tenant, guarded by UID and resourceVersion."""
 
@@ -161,8 +200,19 @@ class AwaitTurn:
         return _key("await the turn of", self.kind, self.namespace, self.name)
 
 
+StoreUsers = MakeStoreUser | RemoveStoreUsers
+"""What the runtime asks of a tenant's vector store before it writes the Secret."""
+
 Write = (
-    Create | Apply | Delete | ApplyStatus | RemoveReplicaEntries | ChangeCredentials | AddFinalizer | RemoveFinalizer
+    Create
+    | Apply
+    | Delete
+    | ApplyStatus
+    | RemoveReplicaEntries
+    | ChangeCredentials
+    | StoreUsers
+    | AddFinalizer
+    | RemoveFinalizer
 )
 """What the runtime sends to the API server."""
 

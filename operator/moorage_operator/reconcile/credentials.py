@@ -4,7 +4,8 @@ Separate because it is the one child that is never applied: a write at the wrong
 hold. Pods take their keys when they start, so each change counts up a number that is an annotation of their template,
 and what a rotation replaces stays in the Secret beside the new keys until the last pod that holds it has gone.
 
-Values are never read here: what is observed of the Secret is the names of its keys and who wrote them last.
+Values are never read here: what is observed of the Secret is the names of its keys and who wrote them last. The key
+that the API sends to the vector store is not made here, see ``storeusers``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from moorage_operator.reconcile.identity import identify, is_being_deleted
 from moorage_operator.reconcile.world import Manifest, World
 from moorage_templates import CredentialsContext, render
 
-KEYS: Final = (names.INFERENCE_KEY, names.MANAGEMENT_KEY, names.WEAVIATE_KEY)
+ROTATED: Final = (names.INFERENCE_KEY, names.MANAGEMENT_KEY)
+"""Keys that a rotation replaces."""
+KEYS: Final = (*ROTATED, names.WEAVIATE_ROOT_KEY)
+"""Keys that pods take when they start."""
 
 _KEY_BYTES: Final = 32
 _SPREAD: Final = 0.1
@@ -57,7 +61,17 @@ def rotation(world: World) -> int:
     secret = observed(world)
     if secret is not None:
         return workloads.rotation_of(secret)
-    held = [workloads.rotation_of(workload["spec"]["template"]) for workload in workloads.observed(world)]
+    return _next(world, "Deployment")
+
+
+def store_root(world: World) -> int:
+    """Return the number that the vector store's pods shall carry, as ``rotation`` does for the others."""
+    secret = observed(world)
+    return workloads.count_of(secret, labels.STORE_ROOT) if secret is not None else _next(world, "StatefulSet")
+
+
+def _next(world: World, kind: str) -> int:
+    held = [workloads.keys_of(workload) for workload in workloads.observed(world) if workload["kind"] == kind]
     return max(held) + 1 if held else 0
 
 
@@ -133,13 +147,18 @@ def _is_asked_for(world: World, secret: Manifest) -> bool:
 
 
 def _previous(secret: Manifest) -> list[str]:
-    return [key for key in KEYS if f"{key}{names.PREVIOUS}" in (secret.get("data") or {})]
+    return [key for key in ROTATED if f"{key}{names.PREVIOUS}" in (secret.get("data") or {})]
 
 
 def _spoilt(secret: Manifest) -> tuple[str, ...]:
     """Return the keys that are missing, empty, or last written by somebody else: pods do not hold those."""
-    ours = {path for entry in secret["metadata"].get("managedFields") or () for path in _written_by_us(entry)}
-    return tuple(key for key in KEYS if key in missing_keys(secret) or f"f:{key}" not in ours)
+    return tuple(key for key in KEYS if not is_sound(secret, key))
+
+
+def is_sound(secret: Manifest, key: str) -> bool:
+    """Return whether the Secret has a key, and nobody but us has written it."""
+    written = (_written_by_us(entry) for entry in secret["metadata"].get("managedFields") or ())
+    return bool((secret.get("data") or {}).get(key)) and any(f"f:{key}" in ours for ours in written)
 
 
 def _written_by_us(entry: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -150,7 +169,8 @@ def _written_by_us(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _create(world: World, now: datetime, make_key: Callable[[], str]) -> Create:
     data = {key: _encoded(make_key()) for key in KEYS}
-    annotations = _annotations(world, rotation(world), now)
+    root = store_root(world)
+    annotations = _annotations(world, rotation(world), now) | ({labels.STORE_ROOT: str(root)} if root else {})
     (manifest,) = render("credentials", CredentialsContext(data=data, annotations=annotations))
     return Create(identify(manifest, world.tenant_name, world.namespace_name))
 
@@ -169,36 +189,79 @@ def _mend(
 ) -> ChangeCredentials:
     """Return new keys for the spoilt ones; what pods hold of those is lost already, so there is no previous one."""
     whole = () if secret.get("data") else ({"op": "add", "path": "/data", "value": {}},)
+    if spoilt == (names.WEAVIATE_ROOT_KEY,) and _is_of_an_earlier_version(secret):
+        # The store's pods take it already, and so will those that take its place: no request fails.
+        kept = {"op": "copy", "from": path(names.WEAVIATE_KEY), "path": path(names.WEAVIATE_ROOT_KEY)}
+        return _change(world, secret, (kept,))
     made = (_set(key, make_key()) for key in spoilt)
-    return _change(world, secret, (*whole, *made, *_counted(world, secret, now)))
+    is_rolled = bool(set(spoilt) & set(ROTATED))
+    counted = _counted(world, secret, now) if is_rolled else ()
+    return _change(world, secret, (*whole, *made, *counted, *_rooted(secret, spoilt, is_rolled=is_rolled)))
+
+
+def _is_of_an_earlier_version(secret: Manifest) -> bool:
+    """Return whether the key that the API sends is the one that the store's pods take when they start."""
+    is_rooted = names.WEAVIATE_ROOT_KEY in secret["data"]
+    is_used = labels.STORE_USER in (secret["metadata"].get("annotations") or {})
+    return is_sound(secret, names.WEAVIATE_KEY) and not is_rooted and not is_used
+
+
+def _rooted(secret: Manifest, spoilt: tuple[str, ...], *, is_rolled: bool) -> Iterator[Mapping[str, Any]]:
+    """Yield what tells the vector store's pods of a new root key."""
+    if names.WEAVIATE_ROOT_KEY not in spoilt:
+        return
+    if not is_rolled:
+        yield from annotated(secret, {})
+    number = workloads.count_of(secret, labels.STORE_ROOT) + 1
+    yield _annotation(labels.STORE_ROOT, str(number))
 
 
 def _rotate(world: World, secret: Manifest, now: datetime, make_key: Callable[[], str]) -> ChangeCredentials:
-    kept = ({"op": "copy", "from": _path(key), "path": _path(f"{key}{names.PREVIOUS}")} for key in KEYS)
-    made = (_set(key, make_key()) for key in KEYS)
+    kept = (copied(key) for key in ROTATED)
+    made = (_set(key, make_key()) for key in ROTATED)
     return _change(world, secret, (*kept, *made, *_counted(world, secret, now)))
 
 
 def _drop_previous(world: World, secret: Manifest) -> ChangeCredentials:
-    dropped = ({"op": "remove", "path": _path(f"{key}{names.PREVIOUS}")} for key in _previous(secret))
+    dropped = ({"op": "remove", "path": path(f"{key}{names.PREVIOUS}")} for key in _previous(secret))
     return _change(world, secret, tuple(dropped))
 
 
 def _change(world: World, secret: Manifest, operations: tuple[Mapping[str, Any], ...]) -> ChangeCredentials:
+    return ChangeCredentials(world.namespace_name, (*guards(secret), *operations))
+
+
+def guards(secret: Manifest) -> Iterator[Mapping[str, Any]]:
+    """Yield what refuses a patch of any Secret but the one that was observed."""
     metadata = secret["metadata"]
-    guards = [
-        {"op": "test", "path": f"/metadata/{field}", "value": metadata[field]} for field in ("uid", "resourceVersion")
-    ]
-    return ChangeCredentials(world.namespace_name, (*guards, *operations))
+    for field in ("uid", "resourceVersion"):
+        yield {"op": "test", "path": f"/metadata/{field}", "value": metadata[field]}
 
 
 def _counted(world: World, secret: Manifest, now: datetime) -> Iterator[Mapping[str, Any]]:
     """Yield what tells pods and people of new keys."""
+    yield from annotated(secret, _annotations(world, workloads.rotation_of(secret) + 1, now))
+
+
+def annotated(secret: Manifest, annotations: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """Yield what sets annotations of the Secret."""
     if not secret["metadata"].get("annotations"):
         yield {"op": "add", "path": "/metadata/annotations", "value": {}}
-    number = workloads.rotation_of(secret) + 1
-    for key, value in _annotations(world, number, now).items():
-        yield {"op": "add", "path": f"/metadata/annotations/{key.replace('/', '~1')}", "value": value}
+    yield from (_annotation(key, value) for key, value in annotations.items())
+
+
+def _annotation(key: str, value: str) -> dict[str, Any]:
+    return {"op": "add", "path": annotation_path(key), "value": value}
+
+
+def annotation_path(key: str) -> str:
+    """Return where an annotation is, for a JSON patch."""
+    return f"/metadata/annotations/{key.replace('/', '~1')}"
+
+
+def copied(key: str) -> dict[str, Any]:
+    """Return what keeps a key as the previous one."""
+    return {"op": "copy", "from": path(key), "path": path(f"{key}{names.PREVIOUS}")}
 
 
 def _makes_keys(write: Action) -> bool:
@@ -206,16 +269,17 @@ def _makes_keys(write: Action) -> bool:
         case Create():
             return bool(write.manifest["kind"] == "Secret")
         case ChangeCredentials():
-            return any(step["op"] == "add" for step in write.patch)
+            return any(step["path"] == annotation_path(labels.ROTATED_AT) for step in write.patch)
         case _:
             return False
 
 
 def _set(key: str, value: str) -> dict[str, Any]:
-    return {"op": "add", "path": _path(key), "value": _encoded(value)}
+    return {"op": "add", "path": path(key), "value": _encoded(value)}
 
 
-def _path(key: str) -> str:
+def path(key: str) -> str:
+    """Return where a key is, for a JSON patch."""
     return f"/data/{key}"
 
 

@@ -32,6 +32,7 @@ from moorage_templates import (
 _RBAC: Final = "rbac.authorization.k8s.io"
 _NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 _API_PODS: Final = {"app.kubernetes.io/name": "moorage", "app.kubernetes.io/component": "api"}
+_OPERATOR_PODS: Final = {"app.kubernetes.io/name": "moorage", "app.kubernetes.io/component": "operator"}
 _DNS_PODS: Final = {"k8s-app": "kube-dns"}
 
 OPERATOR_BINDING: Final = "moorage-operator"
@@ -188,15 +189,15 @@ def _fence(settings: Settings) -> Fence:
     return Fence(
         api_namespace={_NAMESPACE_NAME: settings.system_namespace},
         api_pods=_API_PODS,
+        operator_pods=_OPERATOR_PODS,
         dns_namespace={_NAMESPACE_NAME: settings.dns_namespace},
         dns_pods=_DNS_PODS,
     )
 
 
-def _pod_annotations(world: World) -> dict[str, str]:
-    """Return the one thing that rolls pods when their credentials change; before a first rotation there is none."""
-    number = credentials.rotation(world)
-    return {labels.ROTATION: str(number)} if number else {}
+def _counted(annotation: str, number: int) -> dict[str, str]:
+    """Return the one thing that rolls pods when their credentials change; before a first change there is none."""
+    return {annotation: str(number)} if number else {}
 
 
 def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> TritonContext:
@@ -205,7 +206,7 @@ def _triton_context(world: World, spec: TenantSpec, settings: Settings) -> Trito
     claim = _claim(inference.model_store)
     return TritonContext(
         selector=selector(labels.COMPONENT_TRITON),
-        pod_annotations=_pod_annotations(world),
+        pod_annotations=_counted(labels.ROTATION, credentials.rotation(world)),
         sets_replicas=replicas is not None,
         replicas=replicas or 0,
         max_surge=surge,
@@ -282,7 +283,7 @@ def _weaviate(world: World, spec: TenantSpec, settings: Settings) -> Iterator[di
     compute = resources.weaviate(spec)
     context = WeaviateContext(
         selector=selector(labels.COMPONENT_WEAVIATE),
-        pod_annotations=_pod_annotations(world),
+        pod_annotations=_counted(labels.STORE_ROOT, credentials.store_root(world)),
         replicas=0 if spec.suspend else store.replicas,
         is_replicated=store.replicas > 1,
         raft_join=",".join(f"{names.WEAVIATE}-{number}" for number in range(store.replicas)),

@@ -24,6 +24,7 @@ from moorage_operator.reconcile import (
     models,
     scaling,
     statuses,
+    storeusers,
     tenant_status,
 )
 from moorage_operator.reconcile.actions import Action, AddFinalizer
@@ -67,6 +68,8 @@ def reconcile(
         # Last, as storage that cannot grow must not keep anything else from being written.
         *(claims.growth(world, spec.vector_store) if refusal is None and not spec.vector_store.external else ()),
         *statuses.write(tenant, status, is_written_before=bool(finalizer)),
+        # After all, as a store that does not answer must not keep anything else from being written.
+        *(() if secret else storeusers.step(world, wanted, now)),
     )
 
 

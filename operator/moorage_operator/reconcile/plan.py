@@ -7,7 +7,17 @@ from datetime import datetime
 
 from moorage_crds import conditions as words
 from moorage_crds import labels
-from moorage_operator.reconcile import credentials, deletion, identity, live, models, replicas, revisions, statuses
+from moorage_operator.reconcile import (
+    credentials,
+    deletion,
+    identity,
+    live,
+    models,
+    replicas,
+    revisions,
+    statuses,
+    storeusers,
+)
 from moorage_operator.reconcile.actions import Action
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.credentials import new_key
@@ -58,9 +68,7 @@ def requeue_after(world: World, now: datetime) -> float | None:
     observed, so ask with the world that the pass's own writes have come back to.
     """
     moments = [moment for model in live.live_models(world) for moment in _deadlines(world, model)]
-    rotation = credentials.deadline(world)
-    if rotation is not None:
-        moments.append(rotation)
+    moments += filter(None, (credentials.deadline(world), storeusers.drains_until(world)))
     later = [(moment - now).total_seconds() for moment in moments if moment > now]
     return min(later, default=None)
 

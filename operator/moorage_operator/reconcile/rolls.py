@@ -64,7 +64,7 @@ def has_to_wait(world: World, wanted: Manifest, live: Manifest) -> bool:
 def _replaces_pods(wanted: Manifest, live: Manifest) -> bool:
     """Return whether there are pods to replace; those that new keys replace anyway wait for nothing."""
     had = live["spec"].get("replicas", 0)
-    is_rotated = workloads.rotation_of(wanted["spec"]["template"]) != workloads.rotation_of(live["spec"]["template"])
+    is_rotated = workloads.keys_of(wanted) != workloads.keys_of(live)
     return bool(had and wanted["spec"].get("replicas", had)) and not is_rotated
 
 

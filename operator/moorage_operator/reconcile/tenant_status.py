@@ -13,7 +13,7 @@ from typing import Any
 
 from moorage_crds import conditions as words
 from moorage_crds import names
-from moorage_operator.reconcile import conditions, credentials, times, workloads
+from moorage_operator.reconcile import conditions, credentials, storeusers, times, workloads
 from moorage_operator.reconcile.conditions import Verdict
 from moorage_operator.reconcile.world import Manifest, World
 
@@ -119,7 +119,7 @@ def _credentials(world: World, facts: Facts) -> Verdict:
     """Return whether every key is there; what lacks now is made by this very pass, if its writes succeed."""
     secret = credentials.observed(world)
     missing = credentials.KEYS if secret is None else credentials.missing_keys(secret)
-    if credentials.is_rotating(world):
+    if credentials.is_rotating(world) or storeusers.is_changing(world):
         return Verdict(words.CREDENTIALS_READY, "True", "RotatingCredentials", words.REASONS["RotatingCredentials"])
     if facts.failure is None or not missing:
         return _available(words.CREDENTIALS_READY)
@@ -160,7 +160,11 @@ def _vector_store(world: World, facts: Facts) -> Verdict:
         return Verdict(words.VECTOR_STORE_READY, "True", "External", words.REASONS["External"])
     if facts.is_suspended:
         return _suspended(words.VECTOR_STORE_READY)
-    return _running(words.VECTOR_STORE_READY, world.children.get(("StatefulSet", names.WEAVIATE)), "Weaviate")
+    running = _running(words.VECTOR_STORE_READY, world.children.get(("StatefulSet", names.WEAVIATE)), "Weaviate")
+    if conditions.is_true(running) and storeusers.is_pending(world):
+        reason = "StoreUserPending"
+        return Verdict(words.VECTOR_STORE_READY, "False", reason, words.REASONS[reason])
+    return running
 
 
 def _running(condition: str, workload: Manifest | None, name: str) -> Verdict:

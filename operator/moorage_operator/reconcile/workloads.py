@@ -12,6 +12,8 @@ from moorage_crds import labels
 from moorage_operator.reconcile.world import Manifest, World
 
 WORKLOADS: Final = ("Deployment", "StatefulSet")
+MARKS: Final = {"Deployment": labels.ROTATION, "StatefulSet": labels.STORE_ROOT}
+"""Annotation of each one's pods that counts the changes of the keys that they take when they start."""
 
 
 def observed(world: World) -> list[Manifest]:
@@ -29,19 +31,28 @@ def is_complete(workload: Manifest) -> bool:
 
 def rotation_of(marked: Manifest) -> int:
     """Return the number of the credentials' rotation that a Secret or a pod template carries; 0 for none."""
+    return count_of(marked, labels.ROTATION)
+
+
+def count_of(marked: Manifest, annotation: str) -> int:
+    """Return a counter that a Secret or a pod template carries; 0 for none."""
     annotations = marked.get("metadata", {}).get("annotations") or {}
-    written: str = annotations.get(labels.ROTATION, "")
+    written: str = annotations.get(annotation, "")
     return int(written) if written.isdecimal() else 0
 
 
+def keys_of(workload: Manifest) -> int:
+    """Return the number of the keys that a workload's pods take when they start."""
+    return count_of(workload["spec"]["template"], MARKS[workload["kind"]])
+
+
 def hold(world: World, wanted: Iterable[Manifest], rotation: int) -> bool:
-    """Return whether every pod was made to hold the keys of that rotation.
+    """Return whether every pod that takes rotated keys was made to hold those of that rotation.
 
     A workload of the ``wanted`` manifests that is not there may have left its pods behind, as while it is made anew.
+    The vector store's pods take none of them.
     """
-    missing = {(one["kind"], one["metadata"]["name"]) for one in wanted if one["kind"] in WORKLOADS} - set(
-        world.children
-    )
-    return not missing and all(
-        rotation_of(one["spec"]["template"]) == rotation and is_complete(one) for one in observed(world)
-    )
+    asked = {one["metadata"]["name"] for one in wanted if one["kind"] == "Deployment"}
+    found = [one for one in observed(world) if one["kind"] == "Deployment"]
+    is_missing = bool(asked - {one["metadata"]["name"] for one in found})
+    return not is_missing and all(keys_of(one) == rotation and is_complete(one) for one in found)

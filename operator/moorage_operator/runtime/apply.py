@@ -6,6 +6,7 @@ the next decision, a lost race is told from a refusal, and a status is not writt
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,15 @@ from moorage_operator.reconcile import (
     ChangeCredentials,
     Create,
     Delete,
+    MakeStoreUser,
     RemoveFinalizer,
     RemoveReplicaEntries,
+    RemoveStoreUsers,
+    StoreUsers,
     Write,
 )
 from moorage_operator.runtime import apierrors, client, resources
+from moorage_operator.runtime.storeusers import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from moorage_operator.runtime.events import Recorder
     from moorage_operator.runtime.pace import Pace
     from moorage_operator.runtime.store import Store
+    from moorage_operator.runtime.storeusers import Stores
 
 Manifest = dict[str, Any]
 
@@ -57,6 +63,8 @@ class Executed:
     """Requests that changed something, or would have."""
     deferred: float
     """Seconds until the earliest status that was held back may be written; 0 when none was."""
+    store_failure: str = ""
+    """What a vector store that was asked for something failed with; empty when none did."""
 
 
 @dataclass
@@ -65,6 +73,7 @@ class _Run:
 
     writes: int = 0
     deferred: float = 0.0
+    store_failure: str = ""
     granted: bool = False
     """A RoleBinding was written in this run, so that a 403 may pass by itself."""
 
@@ -77,6 +86,7 @@ class Executor:
         *,
         api: Api,
         store: Store,
+        stores: Stores,
         recorder: Recorder,
         metrics: Metrics,
         pace: Pace,
@@ -84,13 +94,17 @@ class Executor:
     ) -> None:
         self._api = api
         self._store = store
+        self._stores = stores
         self._recorder = recorder
         self._metrics = metrics
         self._pace = pace
         self._clock = clock
 
     async def execute(self, actions: Iterable[Action]) -> Executed:
-        """Execute actions; raises StaleError for a lost race and ``apierrors.ApiError`` for anything else."""
+        """Execute actions; raises StaleError for a lost race and ``apierrors.ApiError`` for anything else.
+
+        A vector store that fails is told of in the answer: it is no reason to leave anything else undone.
+        """
         run = _Run()
         for action in actions:
             if isinstance(action, AwaitTurn):
@@ -99,9 +113,13 @@ class Executor:
             if wait > 0:
                 run.deferred = min(wait, run.deferred or wait)
                 continue
-            await self._attempt(action, run)
+            try:
+                await self._attempt(action, run)
+            except StoreError as error:
+                run.store_failure = str(error)
+                continue
             run.writes += 1
-        return Executed(run.writes, run.deferred)
+        return Executed(run.writes, run.deferred, run.store_failure)
 
     async def _attempt(self, action: Write, run: _Run) -> None:
         """Execute one action, waiting out an authorizer that has not yet seen this run's RoleBinding."""
@@ -126,7 +144,7 @@ class Executor:
             result = error.code
             self._metrics.conflicts.inc()
             raise StaleError(f"{action.key}: {error}") from error
-        except apierrors.ApiError as error:
+        except (apierrors.ApiError, StoreError) as error:
             result = error.code
             raise
         finally:
@@ -147,6 +165,8 @@ class Executor:
                 await self._json_patch(path, list(action.patch))
             case ChangeCredentials():
                 await self._json_patch(resources.SECRET.path(action.namespace, names.CREDENTIALS), list(action.patch))
+            case MakeStoreUser() | RemoveStoreUsers():
+                await self._change_store_users(action)
             case AddFinalizer():
                 await self._json_patch(resources.TENANT.path(name=action.name), self._adding(action))
             case RemoveFinalizer():
@@ -185,6 +205,26 @@ class Executor:
             self._erase(action)
         else:
             self._keep(answer)
+
+    async def _change_store_users(self, action: StoreUsers) -> None:
+        """Let the store do its part and then write the Secret, in this order: what the store has made is made again."""
+        path = resources.SECRET.path(action.namespace, names.CREDENTIALS)
+        root_key = await self._root_key(path)
+        made: list[Manifest] = []
+        if isinstance(action, MakeStoreUser):
+            key = await self._stores.make(action.namespace, root_key, action.user, is_replicated=action.is_replicated)
+            made = [{"op": "add", "path": f"/data/{names.WEAVIATE_KEY}", "value": b64encode(key.encode()).decode()}]
+        if isinstance(action, RemoveStoreUsers) or action.is_only:
+            await self._stores.keep_only(action.namespace, root_key, action.user)
+        await self._json_patch(path, [*action.patch, *made])
+
+    async def _root_key(self, path: str) -> str:
+        """Return the store's root key, read now and kept nowhere."""
+        found = (await self._api.request("GET", path)).get("data") or {}
+        try:
+            return b64decode(found[names.WEAVIATE_ROOT_KEY], validate=True).decode("ascii")
+        except (KeyError, ValueError):
+            raise StaleError("the Secret has lost the store's root key") from None
 
     async def _remove_finalizer(self, action: RemoveFinalizer) -> None:
         try:
@@ -262,7 +302,7 @@ def _kind(action: Write) -> str:
             return action.kind
         case RemoveReplicaEntries():
             return resources.MODEL_DEPLOYMENT.kind
-        case ChangeCredentials():
+        case ChangeCredentials() | MakeStoreUser() | RemoveStoreUsers():
             return resources.SECRET.kind
         case AddFinalizer() | RemoveFinalizer():
             return resources.TENANT.kind

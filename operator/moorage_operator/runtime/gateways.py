@@ -1,6 +1,6 @@
 """What the gateways count of revisions on trial: asked every 5 seconds, and only while there is a trial.
 
-Separate because it is the operator's only talk with anything but the API server. Gateways are found in the
+Separate because it is the operator's only talk with other parts of Moorage. Gateways are found in the
 EndpointSlices of their metrics Service and told nothing; one that does not answer makes data missing, and nothing else.
 """
 

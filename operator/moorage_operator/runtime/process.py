@@ -28,6 +28,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Reconciler, decisions
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.storeusers import Stores, address_of
 from moorage_operator.runtime.turns import Turns
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ _log = logging.getLogger(__name__)
 class Process:
     """The runtime of one operator process; ``start`` and ``stop`` belong to the shell.
 
-    ``on_death`` is called when one of the tasks ends by itself, which none should.
+    ``on_death`` is called when one of the tasks ends by itself, which none should. ``store_address`` says where the
+    vector store of a namespace listens; another one than the default is for clusters that are not real.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class Process:
         connection: Connection,
         on_death: Callable[[], None],
         clock: Clock | None = None,
+        store_address: Callable[[str], str] = address_of,
     ) -> None:
         self._settings = settings
         self._on_death = on_death
         self._clock = clock or SystemClock()
+        self._store_address = store_address
         self._clients = contextlib.AsyncExitStack()
         self._connection = connection
         self._tasks: list[asyncio.Task[None]] = []
@@ -80,7 +84,8 @@ class Process:
         figures = await self._clients.enter_async_context(
             Gateways(writes, self._settings.system_namespace, self._clock, self._queue.add)
         )
-        self._reconciler = self._join(writes, recorder, figures)
+        stores = await self._clients.enter_async_context(Stores(self._clock, self._store_address))
+        self._reconciler = self._join(writes, stores, recorder, figures)
         self._informers = self._inform(watches, self._reconciler)
         self._elector = Elector(lease, self._settings.system_namespace, self._settings.pod_name, self._clock)
         self._serve_metrics(self._elector)
@@ -113,10 +118,11 @@ class Process:
     async def _client(self, connections: int) -> Client:
         return await self._clients.enter_async_context(Client(self._connection, connections))
 
-    def _join(self, writes: Client, recorder: Recorder, figures: Gateways) -> Reconciler:
+    def _join(self, writes: Client, stores: Stores, recorder: Recorder, figures: Gateways) -> Reconciler:
         executor = Executor(
             api=writes,
             store=self._store,
+            stores=stores,
             recorder=recorder,
             metrics=self._metrics,
             pace=Pace(self._clock),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from moorage_operator.metrics import Metrics
     from moorage_operator.reconcile import Canary, Tally
-    from moorage_operator.runtime.apply import Executor
+    from moorage_operator.runtime.apply import Executed, Executor
     from moorage_operator.runtime.cache import Change
     from moorage_operator.runtime.clock import Clock
     from moorage_operator.runtime.queue import WorkQueue
@@ -199,15 +199,22 @@ class Reconciler:
         executed = await self._executor.execute(actions)
         self._turns.executed(key)
         self._wake()
-        if not executed.deferred:
-            self._queue.forget(key)
+        self._settle(key, executed)
         self._come_back(key, executed.deferred)
         self._come_back(key, self._decisions.requeue_after(world, now))
         if not executed.writes:
-            return "unchanged"
+            return "failed" if executed.store_failure else "unchanged"
         _log.info("reconciled", extra=fields(tenant=key, writes=executed.writes))
         self._queue.add(key)
         return "written"
+
+    def _settle(self, key: str, executed: Executed) -> None:
+        """Forget a tenant's failures, or back off from its vector store, which the status says in words of its own."""
+        if executed.store_failure:
+            delay = self._queue.add_failed(key)
+            _log.warning("store failed", extra=fields(tenant=key, error=executed.store_failure, delay=delay))
+        elif not executed.deferred:
+            self._queue.forget(key)
 
     def _world(self, key: str) -> World:
         """Return everything observed of a tenant, and ask for the figures that its rollouts need."""

@@ -75,11 +75,19 @@ def test_a_retained_namespace_stays_and_is_adopted_by_its_tenant_id(plane: Plane
 
 
 def rotation(plane: Plane, name: str) -> list[str | None]:
-    """Return the number that the Secret and the pods of both workloads carry."""
+    """Return the number of the rotation that the Secret and Triton's pods carry."""
+    return counted(plane, name, child("apps/v1", "Deployment", name, "triton"), labels.ROTATION)
+
+
+def root(plane: Plane, name: str) -> list[str | None]:
+    """Return how often the Secret and the store's pods say that the root key was made anew."""
+    return counted(plane, name, child("apps/v1", "StatefulSet", name, "weaviate"), labels.STORE_ROOT)
+
+
+def counted(plane: Plane, name: str, workload: Manifest, annotation: str) -> list[str | None]:
     secret = plane.read(child("v1", "Secret", name, names.CREDENTIALS)) or {}
-    workloads = (child("apps/v1", "Deployment", name, "triton"), child("apps/v1", "StatefulSet", name, "weaviate"))
-    marked = [secret, *((plane.read(one) or {})["spec"]["template"] for one in workloads)]
-    return [one.get("metadata", {}).get("annotations", {}).get(labels.ROTATION) for one in marked]
+    marked = (secret, (plane.read(workload) or {})["spec"]["template"])
+    return [one.get("metadata", {}).get("annotations", {}).get(annotation) for one in marked]
 
 
 def keys(plane: Plane, name: str) -> dict[str, str]:
@@ -92,10 +100,13 @@ def test_a_rotation_on_demand_keeps_the_old_keys_until_no_pod_holds_them(plane: 
     before = keys(plane, "rotated")
     mark = plane.mark()
     plane.kube.merge(made, {"metadata": {"annotations": {labels.ROTATE: "now"}}})
-    plane.wait(lambda: rotation(plane, "rotated") == ["1", "1", "1"], "the rotation")
+    plane.wait(lambda: rotation(plane, "rotated") == ["1", "1"], "the rotation")
+    assert root(plane, "rotated") == [None, None]
     during = keys(plane, "rotated")
-    assert {key: during[f"{key}{names.PREVIOUS}"] for key in before} == before
-    assert not {during[key] for key in before} & set(before.values())
+    assert during[names.WEAVIATE_ROOT_KEY] == before[names.WEAVIATE_ROOT_KEY]
+    replaced = {key: value for key, value in before.items() if key != names.WEAVIATE_ROOT_KEY}
+    assert {key: during[f"{key}{names.PREVIOUS}"] for key in replaced} == replaced
+    assert not {during[key] for key in replaced} & set(before.values())
     assert plane.condition(made, "CredentialsReady") == ("True", "RotatingCredentials")
     # Nothing runs here, so pods never become ready and the old keys stay; a suspended tenant has no pod to wait for.
     plane.settle()
@@ -113,7 +124,7 @@ def test_a_deleted_secret_is_made_anew_and_rolls_the_pods(plane: Plane) -> None:
     make(plane, "bereft")
     before = keys(plane, "bereft")
     assert plane.kube.delete(child("v1", "Secret", "bereft", names.CREDENTIALS)).is_success
-    plane.wait(lambda: rotation(plane, "bereft") == ["1", "1", "1"], "the new keys")
+    plane.wait(lambda: rotation(plane, "bereft") == root(plane, "bereft") == ["1", "1"], "the new keys")
     assert not set(keys(plane, "bereft").values()) & set(before.values())
 
 
@@ -124,14 +135,15 @@ def test_a_key_spoilt_by_hand_is_replaced_and_rolls_the_pods(plane: Plane, value
     before = keys(plane, name)
     spoilt = child("v1", "Secret", name, names.CREDENTIALS)
     assert plane.kube.merge(spoilt, {"data": {names.INFERENCE_KEY: value}}).is_success
-    plane.wait(lambda: rotation(plane, name) == ["1", "1", "1"], "the new key")
+    plane.wait(lambda: rotation(plane, name) == ["1", "1"], "the new key")
     plane.settle()
     after = keys(plane, name)
     assert after[names.INFERENCE_KEY] not in {value, before[names.INFERENCE_KEY]}
     assert {key: after[key] for key in after if key != names.INFERENCE_KEY} == {
         key: before[key] for key in before if key != names.INFERENCE_KEY
     }
-    assert rotation(plane, name) == ["1", "1", "1"]
+    assert rotation(plane, name) == ["1", "1"]
+    assert root(plane, name) == [None, None]
 
 
 def test_a_label_that_somebody_puts_on_the_secret_rotates_nothing(plane: Plane) -> None:

@@ -35,9 +35,7 @@ EVERYTHING = {
     "vectorStore": {"replicas": 3, "resources": SMALL},
     "network": {"allowIngressFromNamespaces": ["web"]},
 }
-UNUSED = {
-    Right(rights.A_TENANTS, "", "secrets", "get"): "RBAC lets nobody grant what he lacks; agents get it by name",
-}
+UNUSED: dict[Right, str] = {}
 """Rights that no request shows, each with its reason."""
 
 
@@ -114,6 +112,19 @@ def rotates(plane: Plane, made: Manifest) -> None:
     plane.wait(lambda: len((plane.read(secret) or {})["data"]) > 3, "the rotation")
 
 
+def has_a_store_that_runs(plane: Plane) -> None:
+    """Let the store's pods be ready, so that the operator wants to make a user there; none is there that answers."""
+    store = child("apps/v1", "StatefulSet", NAME, "weaviate")
+    plane.wait(lambda: (plane.read(store) or {})["spec"]["replicas"] == 3, "the store's pods")
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas"), 3)
+    said = {"observedGeneration": (plane.read(store) or {})["metadata"]["generation"], **counts}
+    path = f"/apis/apps/v1/namespaces/{names.tenant_namespace(NAME)}/statefulsets/weaviate/status"
+    headers = {"Content-Type": "application/merge-patch+json"}
+    mark = plane.mark()
+    assert plane.kube.request("PATCH", path, json={"status": said}, headers=headers).is_success
+    plane.wait(lambda: [one for one in plane.asked(mark) if (one.verb, one.resource) == ("get", "secrets")], "the read")
+
+
 def grows(plane: Plane, made: Manifest) -> None:
     bound_claim(plane, NAME)
     edit(plane, made, {"spec": {"vectorStore": {"storage": {"size": "20Gi"}}}})
@@ -155,6 +166,7 @@ def live(plane: Plane) -> Iterator[str]:
     yield from (one["name"] for one in roles if one["kind"] == "ClusterRole")
     has_a_canary_and_forgets_it(plane, made, first)
     sleeps_and_wakes(plane, owner)
+    has_a_store_that_runs(plane)
     rotates(plane, owner)
     grows(plane, owner)
     loses_everything(plane, owner)

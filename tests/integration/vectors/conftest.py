@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from moorage_api.vectors.schemas import Deletion, NewCollection, NewObject, Sear
 from moorage_api.vectors.service import Vectors
 from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds import names
-from tests.support import weaviate
+from tests.support import users, weaviate
 from tests.support.api import KEYRING, TurnedClock
 from tests.support.api import tenant as a_tenant
 from tests.support.loops import closed_connections  # noqa: F401 # a fixture works by being known here
@@ -73,11 +74,11 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def weaviate_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeaviateServer]:
-    """A running Weaviate."""
+    """A running Weaviate, with the key of a user such as the operator makes for the API."""
     if not weaviate.is_built():
         pytest.fail("weaviate-server is not built on this machine; `make integration` builds it")
     with weaviate.running(tmp_path_factory.mktemp("weaviate")) as server:
-        yield server
+        yield replace(server, key=asyncio.run(users.make(server, "moorage-0")))
 
 
 def add_tenant(cache: ClusterCache, name: str, key: str, **spec: Any) -> dict[str, Any]:

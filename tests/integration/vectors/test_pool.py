@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.backends.weaviate.store import WeaviateStore
 from moorage_crds.errors import UnavailableError
+from tests.support import users, weaviate
 from tests.support.weaviate import WeaviateServer
 
 
@@ -74,6 +77,44 @@ async def test_a_store_that_knows_neither_key_is_unavailable(pool: Pool) -> None
     with pytest.raises(UnavailableError, match="refuses the tenant's key"):
         async with pool.client("acme", "current", "previous"):
             pass
+
+
+async def test_requests_go_on_while_a_users_key_is_replaced_and_the_old_one_is_refused_afterwards(
+    tmp_path: Path,
+) -> None:
+    with weaviate.running(tmp_path, "root-key") as server:
+        here = Address("127.0.0.1", server.http_port, server.grpc_port)
+        first = await users.make(server, "moorage-0")
+        keys, answered, pool = [first], asyncio.Queue[None](), Pool(lambda _: here)
+
+        async def ask() -> None:
+            while True:
+                async with pool.client("acme", *keys) as client:
+                    assert await WeaviateStore(client, "uid").collections() == []
+                answered.put_nowait(None)
+
+        asking = asyncio.create_task(ask())
+        for user in ("moorage-1", "moorage-2"):
+            keys.insert(0, await users.make(server, user))
+            await several(answered)
+            await users.keep_only(server, user)
+            await several(answered)
+            keys.pop()
+        assert not asking.done()
+        asking.cancel()
+        await asyncio.wait({asking})
+        await pool.close()
+        with pytest.raises(UnavailableError, match="refuses the tenant's key"):
+            async with Pool(lambda _: here).client("acme", first):
+                pass
+
+
+async def several(answered: asyncio.Queue[None]) -> None:
+    """Wait for answers that come from now on."""
+    while not answered.empty():
+        answered.get_nowait()
+    for _ in range(3):
+        await asyncio.wait_for(answered.get(), 30)
 
 
 async def test_a_store_that_does_not_listen_is_unavailable() -> None:

@@ -73,6 +73,7 @@ def steady(**spec: Any) -> FakeCluster:
     pass_once(cluster)
     cluster.roll_out()
     pass_once(cluster)
+    pass_once(cluster)
     return cluster
 
 

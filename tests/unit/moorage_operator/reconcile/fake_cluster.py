@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
@@ -16,8 +17,11 @@ from moorage_operator.reconcile import (
     ChangeCredentials,
     Create,
     Delete,
+    MakeStoreUser,
     RemoveFinalizer,
     RemoveReplicaEntries,
+    RemoveStoreUsers,
+    StoreUsers,
     World,
 )
 from tests.unit.moorage_operator.reconcile import fields
@@ -36,6 +40,8 @@ class FakeCluster:
         self.tenant = tenant
         self.objects: dict[Key, dict[str, Any]] = {}
         self.pods: list[tuple[str, str, bool]] = []
+        self.store_users: dict[str, str] = {}
+        """Users of the vector store and their keys, encoded."""
         self._count = 0
 
     @property
@@ -154,12 +160,34 @@ class FakeCluster:
                 self._patch(self.get("ModelDeployment", model), patch)
             case ChangeCredentials(_, patch):
                 self._change_secret(self.get("Secret", names.CREDENTIALS), patch)
-            case AddFinalizer(name):
-                self.get("Tenant", name)["metadata"] |= {"finalizers": [labels.FINALIZER]} | self._version()
+            case MakeStoreUser() | RemoveStoreUsers():
+                self._change_store_users(action)
+            case AddFinalizer() | RemoveFinalizer():
+                self._change_finalizer(action)
             case AwaitTurn():
                 pass
-            case RemoveFinalizer(name):
-                del self.objects["Tenant", None, name]
+
+    def _change_finalizer(self, action: AddFinalizer | RemoveFinalizer) -> None:
+        if isinstance(action, AddFinalizer):
+            self.get("Tenant", action.name)["metadata"] |= {"finalizers": [labels.FINALIZER]} | self._version()
+        else:
+            del self.objects["Tenant", None, action.name]
+
+    def _change_store_users(self, action: StoreUsers) -> None:
+        """Make a user, or another key for one that is there, or remove the others; then write the Secret."""
+        patch = action.patch
+        if isinstance(action, MakeStoreUser):
+            key = self.make_store_user(action.user)
+            patch = (*patch, {"op": "add", "path": f"/data/{names.WEAVIATE_KEY}", "value": key})
+        if not isinstance(action, MakeStoreUser) or action.is_only:
+            self.store_users = {action.user: self.store_users[action.user]}
+        self._change_secret(self.get("Secret", names.CREDENTIALS), patch)
+
+    def make_store_user(self, user: str) -> str:
+        """Make a user of the store, or another key for one that is there; returns the key."""
+        self._count += 1
+        self.store_users[user] = b64encode(f"of-{user}-{self._count}".encode()).decode()
+        return self.store_users[user]
 
     def _apply(self, manifest: dict[str, Any], version: str | None, subresource: str) -> None:
         metadata = manifest["metadata"]

@@ -9,8 +9,10 @@ from moorage_operator.reconcile import (
     ApplyStatus,
     Create,
     Delete,
+    MakeStoreUser,
     RemoveFinalizer,
     RemoveReplicaEntries,
+    RemoveStoreUsers,
 )
 
 MANIFEST: dict[str, Any] = {"kind": "Secret", "metadata": {"name": "a", "namespace": "n"}, "data": {"k": "hush"}}
@@ -21,6 +23,8 @@ KEYS: list[tuple[Action, str]] = [
     (Delete("Namespace", None, "n", "uid", "v1"), "delete Namespace n"),
     (ApplyStatus("Tenant", None, "acme", {"k": "hush"}), "apply status of Tenant acme"),
     (RemoveReplicaEntries("n", "m", ()), "remove replica entries of ModelDeployment n/m"),
+    (MakeStoreUser("n", "u", True, False, ({"value": "hush"},)), "make store user n/u"),
+    (RemoveStoreUsers("n", "u", ({"value": "hush"},)), "remove store users but n/u"),
     (AddFinalizer("acme", "uid", "1"), "add finalizer to Tenant acme"),
     (RemoveFinalizer("acme", "uid", "1"), "remove finalizer from Tenant acme"),
 ]

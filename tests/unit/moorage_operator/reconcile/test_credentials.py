@@ -1,4 +1,8 @@
-"""A tenant's keys: rotated by age and on demand; what is replaced is kept until the last pod that holds it has gone."""
+"""A tenant's keys: rotated by age and on demand; what is replaced is kept until the last pod that holds it has gone.
+
+The key of the vector store's user is made by the store and has a file of its own, ``test_storeusers``; a store whose
+pods come up makes it at once here.
+"""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -9,7 +13,7 @@ import pytest
 
 from moorage_crds import labels, names
 from moorage_operator.reconcile import Action, ChangeCredentials, reconcile_tenant, requeue_after
-from moorage_operator.reconcile.credentials import KEYS
+from moorage_operator.reconcile.credentials import KEYS, ROTATED
 from moorage_operator.reconcile.world import World
 from tests.unit.moorage_operator.reconcile.builders import (
     NOW,
@@ -23,6 +27,8 @@ from tests.unit.moorage_operator.reconcile.builders import (
 from tests.unit.moorage_operator.reconcile.fake_cluster import FakeCluster
 
 CHANGE = "change Secret tenant-acme/moorage-credentials"
+MAKE = "make store user tenant-acme/moorage-1"
+REMOVE = "remove store users but tenant-acme/moorage-1"
 DAY = 86400
 WORKLOADS = (("Deployment", "triton"), ("StatefulSet", "weaviate"))
 
@@ -60,9 +66,11 @@ def annotations(cluster: FakeCluster) -> dict[str, str]:
 
 
 def marks(cluster: FakeCluster) -> list[str | None]:
-    """Return what each workload's pods are marked with."""
-    templates = [cluster.get(*key)["spec"]["template"]["metadata"] for key in WORKLOADS]
-    return [template.get("annotations", {}).get(labels.ROTATION) for template in templates]
+    """Return what each workload's pods are marked with: Triton's with the rotation, the store's with its root key."""
+    templates = [cluster.get(*key)["spec"]["template"]["metadata"].get("annotations", {}) for key in WORKLOADS]
+    assert labels.STORE_ROOT not in templates[0]
+    assert labels.ROTATION not in templates[1]
+    return [templates[0].get(labels.ROTATION), templates[1].get(labels.STORE_ROOT)]
 
 
 def rotating() -> tuple[FakeCluster, dict[str, str]]:
@@ -78,7 +86,7 @@ def rotating() -> tuple[FakeCluster, dict[str, str]]:
 def test_before_a_first_rotation_pods_carry_no_mark_of_one() -> None:
     cluster = steady()
     assert marks(cluster) == [None, None]
-    assert annotations(cluster) == {labels.ROTATED_AT: "2026-03-01T12:00:00Z"}
+    assert annotations(cluster) == {labels.ROTATED_AT: "2026-03-01T12:00:00Z", labels.STORE_USER: "0"}
     assert status(cluster, "Tenant", "acme")["lastRotation"] == "2026-03-01T12:00:00Z"
 
 
@@ -88,15 +96,11 @@ def test_a_rotation_keeps_what_it_replaces_and_then_rolls_the_pods() -> None:
     ask(cluster, "now")
     assert keys(step(cluster)) == [CHANGE]
     after = held(cluster)
-    assert {key: after[f"{key}{names.PREVIOUS}"] for key in KEYS} == before
-    assert all(after[key].startswith("fresh-") for key in KEYS)
-    assert len({after[key] for key in KEYS}) == 3
-    assert keys(step(cluster)) == [
-        "apply Deployment tenant-acme/triton",
-        "apply StatefulSet tenant-acme/weaviate",
-        "apply status of Tenant acme",
-    ]
-    assert marks(cluster) == ["1", "1"]
+    assert {key: after[f"{key}{names.PREVIOUS}"] for key in ROTATED} == {key: before[key] for key in ROTATED}
+    assert all(after[key].startswith("fresh-") for key in ROTATED)
+    assert len({after[key] for key in ROTATED}) == 2
+    assert keys(step(cluster)) == ["apply Deployment tenant-acme/triton", "apply status of Tenant acme", MAKE]
+    assert marks(cluster) == ["1", None]
     found = status(cluster, "Tenant", "acme")
     assert (condition(found)["status"], condition(found)["reason"]) == ("False", "Progressing")
     rotated = condition(found, "CredentialsReady")
@@ -110,11 +114,15 @@ def test_replaced_keys_end_with_the_last_pod_that_holds_them() -> None:
     cluster.roll_out()
     triton["status"]["updatedReplicas"] = 0
     step(cluster)
-    assert {f"{key}{names.PREVIOUS}" for key in KEYS} <= held(cluster).keys()
+    assert {f"{key}{names.PREVIOUS}" for key in ROTATED} <= held(cluster).keys()
     cluster.roll_out()
     assert keys(step(cluster)) == [CHANGE, "apply status of Tenant acme"]
+    assert not {f"{key}{names.PREVIOUS}" for key in ROTATED} & held(cluster).keys()
+    assert condition(status(cluster, "Tenant", "acme"), "CredentialsReady")["reason"] == "RotatingCredentials"
+    assert keys(step(cluster, days=1)) == [REMOVE]
     assert held(cluster).keys() == before.keys()
-    assert not set(before.values()) & set(held(cluster).values())
+    kept = {names.WEAVIATE_ROOT_KEY: before[names.WEAVIATE_ROOT_KEY]}
+    assert {key: value for key, value in held(cluster).items() if value in before.values()} == kept
     step(cluster)
     assert condition(status(cluster, "Tenant", "acme"), "CredentialsReady")["reason"] == "Available"
     assert step(cluster) == ()
@@ -123,8 +131,8 @@ def test_replaced_keys_end_with_the_last_pod_that_holds_them() -> None:
 def test_a_workload_that_is_being_made_anew_may_have_pods_that_hold_the_old_keys() -> None:
     cluster, _ = rotating()
     cluster.roll_out()
-    del cluster.objects["StatefulSet", "tenant-acme", "weaviate"]
-    assert keys(step(cluster)) == ["apply StatefulSet tenant-acme/weaviate", "apply status of Tenant acme"]
+    del cluster.objects["Deployment", "tenant-acme", "triton"]
+    assert keys(step(cluster)) == ["apply Deployment tenant-acme/triton", "apply status of Tenant acme"]
     assert step(cluster) == ()
     cluster.roll_out()
     assert CHANGE in keys(step(cluster))
@@ -134,12 +142,12 @@ def test_one_request_is_one_rotation_and_another_value_another() -> None:
     cluster, _ = rotating()
     cluster.roll_out()
     for _ in range(3):
-        step(cluster)
+        step(cluster, days=1)
     assert step(cluster) == ()
     ask(cluster, "again")
     assert keys(step(cluster)) == [CHANGE]
     step(cluster)
-    assert marks(cluster) == ["2", "2"]
+    assert marks(cluster) == ["2", None]
 
 
 def test_a_request_during_a_rotation_waits_for_its_end() -> None:
@@ -148,10 +156,10 @@ def test_a_request_during_a_rotation_waits_for_its_end() -> None:
     assert step(cluster) == ()
     cluster.roll_out()
     step(cluster)
-    assert marks(cluster) == ["1", "1"]
+    assert marks(cluster) == ["1", None]
     step(cluster)
     step(cluster)
-    assert marks(cluster) == ["2", "2"]
+    assert marks(cluster) == ["2", None]
 
 
 def test_a_tenant_made_with_a_request_has_new_keys_already() -> None:
@@ -220,27 +228,36 @@ def test_a_deleted_secret_is_made_anew_and_the_pods_take_the_new_keys() -> None:
         "apply StatefulSet tenant-acme/weaviate",
     ]
     assert marks(cluster) == ["1", "1"]
-    assert annotations(cluster)[labels.ROTATION] == "1"
-    assert held(cluster).keys() == before.keys()
+    assert annotations(cluster)[labels.ROTATION] == annotations(cluster)[labels.STORE_ROOT] == "1"
+    assert held(cluster).keys() == set(KEYS)
     cluster.roll_out()
+    assert keys(step(cluster)) == [MAKE]
+    assert held(cluster).keys() == before.keys()
     step(cluster)
     assert step(cluster) == ()
 
 
 @pytest.mark.parametrize("value", [None, "", "Y29ycnVwdA=="], ids=["missing", "empty", "another"])
-def test_a_key_spoilt_by_hand_is_replaced_and_the_pods_take_it(value: str | None) -> None:
+@pytest.mark.parametrize(
+    ("key", "marked"), [(names.INFERENCE_KEY, ["1", None]), (names.WEAVIATE_ROOT_KEY, [None, "1"])], ids=str
+)
+def test_a_key_spoilt_by_hand_is_replaced_and_the_pods_that_hold_it_take_it(
+    key: str, marked: list[str | None], value: str | None
+) -> None:
     cluster = steady()
     before = held(cluster)
-    cluster.edit("Secret", names.CREDENTIALS, ("data", names.WEAVIATE_KEY), value)
+    cluster.edit("Secret", names.CREDENTIALS, ("data", key), value)
     assert keys(step(cluster))[0] == CHANGE
     after = held(cluster)
-    assert after[names.WEAVIATE_KEY].startswith("fresh-")
-    assert {key for key in KEYS if after[key] == before[key]} == set(KEYS) - {names.WEAVIATE_KEY}
+    assert after[key].startswith("fresh-")
+    assert {each for each in KEYS if after[each] == before[each]} == set(KEYS) - {key}
     assert after.keys() == before.keys()
     step(cluster)
-    assert marks(cluster) == ["1", "1"]
+    assert marks(cluster) == marked
     cluster.roll_out()
-    step(cluster)
+    for _ in range(3):
+        step(cluster, days=1)
+    assert marks(cluster) == marked
     assert step(cluster) == ()
 
 
@@ -249,6 +266,9 @@ def test_a_secret_without_any_key_is_filled_again() -> None:
     cluster.edit("Secret", names.CREDENTIALS, ("data",), None)
     assert keys(step(cluster))[0] == CHANGE
     assert held(cluster).keys() == set(KEYS)
+    assert marks(cluster) == [None, None]
+    step(cluster)
+    assert marks(cluster) == ["1", "1"]
 
 
 def test_a_write_that_meets_another_secret_changes_nothing() -> None:

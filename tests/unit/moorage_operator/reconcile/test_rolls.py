@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moorage_crds import labels
+from moorage_crds import labels, names
 from moorage_operator.reconcile import Action, has_room, reconcile_tenant, rolls_until
 from moorage_operator.reconcile.rolls import STORE_POD, WITHOUT_END
 from tests.unit.moorage_operator.reconcile.builders import (
@@ -81,7 +81,14 @@ def test_new_keys_do_not_wait() -> None:
     cluster = steady()
     cluster.get("Tenant", "acme")["metadata"]["annotations"] = {labels.ROTATE: "now"}
     pass_once(cluster)
-    assert keys(upgrade(cluster))[:2] == [f"apply {TRITON}", f"apply {STORE}"]
+    assert keys(upgrade(cluster))[:2] == [f"apply {TRITON}", f"await the turn of {STORE}"]
+
+
+def test_a_new_root_key_of_the_store_does_not_wait() -> None:
+    cluster = steady()
+    cluster.edit("Secret", names.CREDENTIALS, ("data", names.WEAVIATE_ROOT_KEY), None)
+    pass_once(cluster)
+    assert keys(upgrade(cluster))[:2] == [f"await the turn of {TRITON}", f"apply {STORE}"]
 
 
 def test_a_suspended_tenant_does_not_wait() -> None:

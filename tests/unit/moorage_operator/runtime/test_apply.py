@@ -12,14 +12,17 @@ from moorage_operator.reconcile import (
     ChangeCredentials,
     Create,
     Delete,
+    MakeStoreUser,
     RemoveFinalizer,
     RemoveReplicaEntries,
+    RemoveStoreUsers,
 )
 from moorage_operator.runtime import apierrors
 from moorage_operator.runtime.apply import Executed, Executor, StaleError
 from moorage_operator.runtime.events import Recorder
 from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.storeusers import Stores
 from tests.unit.moorage_operator.runtime.fake_api import Request, ScriptedApi
 from tests.unit.moorage_operator.runtime.fake_clock import FakeClock
 from tests.unit.moorage_operator.runtime.objects import Manifest, manifest, tenant
@@ -42,6 +45,7 @@ class Execution:
         self.executor = Executor(
             api=self.api,
             store=self.store,
+            stores=Stores(clock),
             recorder=Recorder(self.api, self.metrics, clock, "pod-1"),
             metrics=self.metrics,
             pace=Pace(clock),
@@ -177,6 +181,24 @@ async def test_credentials_are_changed_by_a_patch_of_which_no_value_stays_here(i
     assert it.last.content_type == "application/json-patch+json"
     assert it.store.world("acme").children["Secret", names.CREDENTIALS]["data"] == {names.WEAVIATE_KEY: "set"}
     assert it.written("Secret", "ChangeCredentials", "ok") == 1
+
+
+async def test_a_store_that_fails_is_told_of_and_holds_up_nothing(it: Execution) -> None:
+    root = manifest(names.CREDENTIALS, 9, kind="Secret", data={names.WEAVIATE_ROOT_KEY: "aHVzaA=="})
+    make = MakeStoreUser("tenant-acme", "moorage-1", is_only=False, is_replicated=False, patch=())
+    done = await it.run(make, Create(SERVICE), answers=[root, manifest("triton", 10)])
+    assert "tenant-acme" in done.store_failure
+    assert "hush" not in done.store_failure
+    assert done.writes == 1
+    assert [one.method for one in it.api.requests] == ["GET", "POST"]
+    assert it.written("Secret", "MakeStoreUser", "store-error") == 1
+
+
+@pytest.mark.parametrize("data", [{}, {names.WEAVIATE_ROOT_KEY: "no base64"}], ids=["missing", "spoilt"])
+async def test_a_root_key_that_was_lost_meanwhile_is_looked_at_anew(it: Execution, data: dict[str, str]) -> None:
+    end = RemoveStoreUsers("tenant-acme", "moorage-1", patch=())
+    with pytest.raises(StaleError, match="root key"):
+        await it.run(end, answers=[manifest(names.CREDENTIALS, 9, kind="Secret", data=data)])
 
 
 async def test_credentials_that_changed_meanwhile_are_read_again(it: Execution) -> None:

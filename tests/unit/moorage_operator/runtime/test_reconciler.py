@@ -6,9 +6,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Unpack
 
-from moorage_crds import labels
+from moorage_crds import labels, names
 from moorage_operator.metrics import Metrics
-from moorage_operator.reconcile import Action, Apply, ApplyStatus, AwaitTurn, Canary, Create, Tally, World
+from moorage_operator.reconcile import (
+    Action,
+    Apply,
+    ApplyStatus,
+    AwaitTurn,
+    Canary,
+    Create,
+    MakeStoreUser,
+    Tally,
+    World,
+)
 from moorage_operator.runtime import apierrors, watched
 from moorage_operator.runtime.apply import Executor
 from moorage_operator.runtime.cache import Change, Entry
@@ -17,6 +27,7 @@ from moorage_operator.runtime.pace import Pace
 from moorage_operator.runtime.queue import WorkQueue
 from moorage_operator.runtime.reconciler import Decisions, Figures, Reconciler
 from moorage_operator.runtime.store import Store
+from moorage_operator.runtime.storeusers import Stores
 from moorage_operator.runtime.turns import Turns
 from tests.unit.moorage_operator.runtime.fake_clock import START, FakeClock, settle
 from tests.unit.moorage_operator.runtime.objects import Manifest, manifest, tenant
@@ -35,9 +46,14 @@ class Server:
     clock: FakeClock
     errors: dict[str, list[apierrors.ApiError]] = field(default_factory=dict)
     posts: list[tuple[float, str]] = field(default_factory=list)
+    reads: list[float] = field(default_factory=list)
+    """When the Secret was read."""
     version: int = 100
 
     async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
+        if method == "GET":
+            self.reads.append(self.clock.monotonic())
+            return {"data": {names.WEAVIATE_ROOT_KEY: "cm9vdA=="}}
         assert method in ("POST", "PATCH")
         assert path
         assert options["params"]
@@ -70,6 +86,8 @@ class Decider:
     broken: set[str] = field(default_factory=set)
     statuses: set[str] = field(default_factory=set)
     """Tenants of which only the status is ever written."""
+    stores: set[str] = field(default_factory=set)
+    """Tenants whose vector store shall have a user; it never answers here."""
     again: float | None = None
     upgrades: set[str] = field(default_factory=set)
     """Tenants whose Deployment shall have other pods, if they may be rolled."""
@@ -88,6 +106,8 @@ class Decider:
             raise RuntimeError("a bug")
         if world.tenant_name in self.statuses:
             return (ApplyStatus("Tenant", None, world.tenant_name, {}),)
+        if world.tenant_name in self.stores:
+            return (MakeStoreUser(world.namespace_name, "moorage-0", is_only=True, is_replicated=False, patch=()),)
         if ("Service", "triton") in world.children:
             return ()
         metadata = {"name": "triton", "namespace": world.namespace_name}
@@ -131,6 +151,7 @@ def standby(
     executor = Executor(
         api=server,
         store=store,
+        stores=Stores(clock),
         recorder=Recorder(server, metrics, clock, "p"),
         metrics=metrics,
         pace=Pace(clock),
@@ -252,6 +273,25 @@ async def test_a_status_that_is_refused_for_ever_backs_off_too(clock: FakeClock)
         times = it.posted("bad")
         assert len(times) < 40
         assert times[-1] - times[-2] > 30
+
+
+async def test_a_store_that_never_answers_is_backed_off_from_and_told_as_no_failed_write(clock: FakeClock) -> None:
+    async with leading(clock, "a") as it:
+        it.decider.stores.add("a")
+        it.queue.add("a")
+        await clock.advance(600)
+        assert 15 < len(it.server.reads) < 40
+        assert it.server.reads[-1] - it.server.reads[-2] > 30
+        assert it.decider.told == []
+
+
+async def test_the_clock_is_heard_although_a_store_never_answers(clock: FakeClock) -> None:
+    async with leading(clock, "a") as it:
+        it.decider.stores.add("a")
+        it.decider.again = 5
+        it.queue.add("a")
+        await clock.advance(600)
+        assert len(it.server.reads) > 100
 
 
 async def test_a_hiccup_is_not_told_and_a_lasting_failure_is(clock: FakeClock) -> None:

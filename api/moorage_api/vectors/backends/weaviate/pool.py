@@ -83,8 +83,8 @@ class Pool:
     ) -> AsyncIterator[WeaviateAsyncClient]:
         """Lend the tenant's client; a changed key or address gets a new one. Raises UnavailableError.
 
-        ``previous`` keys are tried where the current one is refused: the pod may be older than the last rotation. Such
-        a client is not kept, as that pod is about to be replaced. Without a key the client says nothing of itself.
+        ``previous`` keys are tried where the current one is refused: the store may not know of the last rotation yet.
+        Such a client is not kept, as it soon will. Without a key the client says nothing of itself.
         """
         pooled = await self._take(tenant, address or self._address(tenant), key, previous)
         try:
