@@ -150,7 +150,7 @@ def test_rotated_keys_cost_no_request_and_the_old_ones_open_nothing(moorage: Moo
         assert answers(admin, "rotating")
 
 
-STORE = {"backend": "Weaviate", "storage": {"size": "1Gi"}}
+STORE = {"backend": "Weaviate", "storage": {"size": "64Mi"}}
 OBJECT = {"id": "a", "text": "kept", "vector": [1.0, 0.0, 0.0]}
 
 
@@ -178,7 +178,7 @@ def asked_of_the_store(moorage: Moorage, namespace: str, key: str) -> int:
     )
     address = f"http://weaviate.{namespace}.svc:8080/v1/schema"
     inside = ["exec", "deployment/moorage-api", "--namespace", "moorage-system", "--"]
-    return int(moorage.kubectl.run(*inside, "python3", "-c", code, address, key))
+    return int(moorage.kubectl.run(*inside, "python", "-c", code, address, key))
 
 
 def test_a_rotation_restarts_no_vector_store_and_costs_it_no_request(moorage: Moorage, admin: httpx.Client) -> None:

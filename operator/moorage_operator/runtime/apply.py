@@ -31,7 +31,7 @@ from moorage_operator.runtime import apierrors, client, resources
 from moorage_operator.runtime.storeusers import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from moorage_operator.metrics import Metrics
     from moorage_operator.runtime.client import Api
@@ -209,7 +209,7 @@ class Executor:
     async def _change_store_users(self, action: StoreUsers) -> None:
         """Let the store do its part and then write the Secret, in this order: what the store has made is made again."""
         path = resources.SECRET.path(action.namespace, names.CREDENTIALS)
-        root_key = await self._root_key(path)
+        root_key = await self._root_key(path, action.patch)
         made: list[Manifest] = []
         if isinstance(action, MakeStoreUser):
             key = await self._stores.make(action.namespace, root_key, action.user, is_replicated=action.is_replicated)
@@ -218,11 +218,18 @@ class Executor:
             await self._stores.keep_only(action.namespace, root_key, action.user)
         await self._json_patch(path, [*action.patch, *made])
 
-    async def _root_key(self, path: str) -> str:
-        """Return the store's root key, read now and kept nowhere."""
-        found = (await self._api.request("GET", path)).get("data") or {}
+    async def _root_key(self, path: str, patch: Iterable[Mapping[str, Any]]) -> str:
+        """Return the store's root key, read now and kept nowhere.
+
+        A Secret that the patch would not change was written meanwhile, perhaps by us, the answer being lost: another
+        key for the user would end the one that is in it.
+        """
+        found = await self._api.request("GET", path)
+        tests = {f"/metadata/{name}": found["metadata"].get(name) for name in ("uid", "resourceVersion")}
+        if any(tests.get(step["path"]) != step["value"] for step in patch if step["op"] == "test"):
+            raise StaleError("the Secret has changed")
         try:
-            return b64decode(found[names.WEAVIATE_ROOT_KEY], validate=True).decode("ascii")
+            return b64decode((found.get("data") or {})[names.WEAVIATE_ROOT_KEY], validate=True).decode("ascii")
         except (KeyError, ValueError):
             raise StaleError("the Secret has lost the store's root key") from None
 

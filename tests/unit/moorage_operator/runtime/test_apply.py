@@ -194,6 +194,15 @@ async def test_a_store_that_fails_is_told_of_and_holds_up_nothing(it: Execution)
     assert it.written("Secret", "MakeStoreUser", "store-error") == 1
 
 
+async def test_no_store_is_asked_for_a_secret_that_was_written_meanwhile(it: Execution) -> None:
+    """The answer to our own write may have been lost: another key for the user would end the one that is in use."""
+    root = manifest(names.CREDENTIALS, 10, kind="Secret", data={names.WEAVIATE_ROOT_KEY: "aHVzaA=="})
+    guard = {"op": "test", "path": "/metadata/resourceVersion", "value": "9"}
+    make = MakeStoreUser("tenant-acme", "moorage-1", is_only=False, is_replicated=False, patch=(guard,))
+    with pytest.raises(StaleError, match="changed"):
+        await it.run(make, answers=[root])
+
+
 @pytest.mark.parametrize("data", [{}, {names.WEAVIATE_ROOT_KEY: "no base64"}], ids=["missing", "spoilt"])
 async def test_a_root_key_that_was_lost_meanwhile_is_looked_at_anew(it: Execution, data: dict[str, str]) -> None:
     end = RemoveStoreUsers("tenant-acme", "moorage-1", patch=())

@@ -53,7 +53,7 @@ class Server:
     async def request(self, method: str, path: str, **options: Unpack[Options]) -> Manifest:
         if method == "GET":
             self.reads.append(self.clock.monotonic())
-            return {"data": {names.WEAVIATE_ROOT_KEY: "cm9vdA=="}}
+            return {"metadata": {}, "data": {names.WEAVIATE_ROOT_KEY: "cm9vdA=="}}
         assert method in ("POST", "PATCH")
         assert path
         assert options["params"]
