@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from moorage_agent.errors import FetchError, KubeError, SecretNotUsableError
-from moorage_crds import labels, names
+from moorage_crds import hosts, labels, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from yarl import URL
 
@@ -29,7 +29,6 @@ _TYPES: Final = frozenset({"Opaque", "kubernetes.io/basic-auth"})
 _PAUSES: Final = (0.2, 0.6, 1.2)
 """Seconds between tries while the API server forbids: a right that was just granted takes it a moment to know."""
 
-_HTTPS_PORT: Final = 443
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
@@ -47,7 +46,7 @@ class Credentials:
 
     def check(self, url: URL) -> None:
         """Raise SecretNotUsableError unless the values may be sent to the URL's host."""
-        host = f"{url.host}" if url.port == _HTTPS_PORT else f"{url.host}:{url.port}"
+        host = hosts.named(f"{url.host}", url.port)
         if host not in self.hosts:
             raise SecretNotUsableError(f"Secret {self.secret} is not for {host}: see its annotation {labels.HOSTS}")
 
@@ -121,12 +120,7 @@ def parse(manifest: Mapping[str, Any]) -> Credentials:
         raise SecretNotUsableError(
             f"Secret {name} is of type {manifest['type']}; expected {' or '.join(sorted(_TYPES))}"
         )
-    hosts = _hosts((metadata.get("annotations") or {}).get(labels.HOSTS, ""))
-    return Credentials(name, frozenset(hosts), _values(name, manifest.get("data") or {}))
-
-
-def _hosts(text: str) -> Iterable[str]:
-    return (part.strip().lower().removesuffix(f":{_HTTPS_PORT}") for part in text.split(",") if part.strip())
+    return Credentials(name, hosts.allowed(manifest), _values(name, manifest.get("data") or {}))
 
 
 def _values(name: str, data: Mapping[str, str]) -> dict[str, str]:

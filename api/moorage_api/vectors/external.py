@@ -15,13 +15,12 @@ from urllib.parse import urlsplit
 
 from moorage_api.vectors.backends.weaviate.pool import Address
 from moorage_api.vectors.errors import StoreCredentialsError
-from moorage_crds import labels, names
+from moorage_crds import hosts, labels, names
 from moorage_crds.tenant import ExternalStore
 
 KEY: Final = "apiKey"
 """Key in the Secret."""
 _CLOUD: Final = ".weaviate.cloud"
-_HTTPS_PORT: Final = 443
 _OPAQUE: Final = "Opaque"
 """The only type: others are filled by Kubernetes, some with tokens of its own."""
 
@@ -62,28 +61,23 @@ def parse(manifest: Mapping[str, Any]) -> StoreSecret:
         raise StoreCredentialsError(f"Secret {name} lacks the label {labels.STORE_CREDENTIALS}=true.")
     if manifest.get("type", _OPAQUE) != _OPAQUE:
         raise StoreCredentialsError(f"Secret {name} is of type {manifest['type']}; expected {_OPAQUE}.")
-    hosts = _hosts((metadata.get("annotations") or {}).get(labels.HOSTS, ""))
-    return StoreSecret(name, frozenset(hosts), _key(name, manifest.get("data") or {}))
+    return StoreSecret(name, hosts.allowed(manifest), _key(name, manifest.get("data") or {}))
 
 
 def _grpc(host: str, endpoint: str | None) -> tuple[str, int]:
     if endpoint is not None:
         return _host_and_port(endpoint)
-    return (f"grpc-{host}", _HTTPS_PORT) if host.endswith(_CLOUD) else (host, names.WEAVIATE_GRPC_PORT)
+    return (f"grpc-{host}", hosts.HTTPS_PORT) if host.endswith(_CLOUD) else (host, names.WEAVIATE_GRPC_PORT)
 
 
 def _host_and_port(endpoint: str) -> tuple[str, int]:
     parts = urlsplit(endpoint)
-    return parts.hostname or "", parts.port or _HTTPS_PORT
+    return parts.hostname or "", parts.port or hosts.HTTPS_PORT
 
 
 def _hosts_of(at: Address) -> Iterator[str]:
     for host, port in ((at.host, at.http_port), (at.grpc_host or at.host, at.grpc_port)):
-        yield host if port == _HTTPS_PORT else f"{host}:{port}"
-
-
-def _hosts(text: str) -> Iterator[str]:
-    return (part.strip().lower().removesuffix(f":{_HTTPS_PORT}") for part in text.split(",") if part.strip())
+        yield hosts.named(host, port)
 
 
 def _key(name: str, data: Mapping[str, str]) -> str:
