@@ -162,20 +162,27 @@ def test_it_grants_nothing_in_other_namespaces(operator: Kube) -> None:
     assert operator.apply(elsewhere).status_code in (403, 422)
 
 
-def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, operator: Kube, agent: Kube) -> None:
-    for name in ("granted", "kept"):
-        assert kube.create(_object("Secret", name, FENCED)).is_success
-    assert operator.apply(_role("granted")).is_success
-    binding = _binding(FENCED, names.SOURCES_ROLE)
+def check_reads_one_alone(kube: Kube, operator: Kube, reader: Kube, role: str, account: dict[str, str]) -> None:
+    """Let the operator grant one of two Secrets, and see that the account reads that and no other, nor lists them."""
+    granted, kept = (_object("Secret", f"{name}-for-{role}", FENCED) for name in ("granted", "kept"))
+    for made in (granted, kept):
+        assert kube.create(made).is_success
+    assert operator.apply(_role(granted["metadata"]["name"], name=role)).is_success
+    binding = _binding(FENCED, role)
     binding["roleRef"]["kind"] = "Role"
-    binding["subjects"] = [{"kind": "ServiceAccount", "name": names.AGENT_SERVICE_ACCOUNT, "namespace": FENCED}]
+    binding["subjects"] = [{"kind": "ServiceAccount", **account}]
     assert operator.create(binding).is_success
     deadline = time.monotonic() + 10
-    while agent.get(_object("Secret", "granted", FENCED)).status_code == 403 and time.monotonic() < deadline:
+    while reader.get(granted).status_code == 403 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert agent.get(_object("Secret", "granted", FENCED)).is_success
-    assert agent.get(_object("Secret", "kept", FENCED)).status_code == 403
-    assert agent.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
+    assert reader.get(granted).is_success
+    assert reader.get(kept).status_code == 403
+    assert reader.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
+
+
+def test_an_agent_reads_the_secrets_it_was_granted_and_no_other(kube: Kube, operator: Kube, agent: Kube) -> None:
+    account = {"name": names.AGENT_SERVICE_ACCOUNT, "namespace": FENCED}
+    check_reads_one_alone(kube, operator, agent, names.SOURCES_ROLE, account)
 
 
 def test_two_rules_are_no_way_to_two_secrets_of_stores(operator: Kube) -> None:
@@ -187,20 +194,8 @@ def test_two_rules_are_no_way_to_two_secrets_of_stores(operator: Kube) -> None:
 
 
 def test_the_api_reads_the_stores_secret_it_was_granted_and_no_other(kube: Kube, operator: Kube) -> None:
-    api = kube.service_account(SYSTEM, names.API_SERVICE_ACCOUNT)
-    for name in ("store-granted", "store-kept"):
-        assert kube.create(_object("Secret", name, FENCED)).is_success
-    assert operator.apply(_role("store-granted", name=names.STORE_ROLE)).is_success
-    binding = _binding(FENCED, names.STORE_ROLE)
-    binding["roleRef"]["kind"] = "Role"
-    binding["subjects"] = [{"kind": "ServiceAccount", "name": names.API_SERVICE_ACCOUNT, "namespace": SYSTEM}]
-    assert operator.create(binding).is_success
-    deadline = time.monotonic() + 10
-    while api.get(_object("Secret", "store-granted", FENCED)).status_code == 403 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert api.get(_object("Secret", "store-granted", FENCED)).is_success
-    assert api.get(_object("Secret", "store-kept", FENCED)).status_code == 403
-    assert api.request("GET", f"/api/v1/namespaces/{FENCED}/secrets").status_code == 403
+    account = {"name": names.API_SERVICE_ACCOUNT, "namespace": SYSTEM}
+    check_reads_one_alone(kube, operator, kube.service_account(SYSTEM, account["name"]), names.STORE_ROLE, account)
 
 
 def test_it_changes_no_secret_but_the_credentials(operator: Kube) -> None:

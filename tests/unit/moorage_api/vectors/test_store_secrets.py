@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from moorage_api.kube import client
 from moorage_api.vectors.backends.weaviate.pool import Address
 from moorage_api.vectors.errors import StoreCredentialsError
 from moorage_api.vectors.store_secrets import KEPT_FOR, StoreSecrets
 from moorage_crds.errors import UnavailableError
-from tests.support.api import TurnedClock, settings
+from tests.support.api import TurnedClock
+from tests.support.api_server import answering
 from tests.support.loops import closed_connections  # noqa: F401 # a fixture works by being known here
-from tests.unit.moorage_api.kube.test_client import kubeconfig_of
 from tests.unit.moorage_api.vectors.test_external import HOST, secret
 
 HERE = Address(HOST, 443, 443, is_secure=True)
@@ -51,16 +49,8 @@ def clock() -> TurnedClock:
 
 @pytest.fixture
 async def secrets(server: ApiServer, clock: TurnedClock, tmp_path: Path) -> AsyncIterator[StoreSecrets]:
-    app = web.Application()
-    app.router.add_get("/{rest:.*}", server.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(json.dumps(kubeconfig_of(runner.addresses[0][1])), encoding="utf-8")
-    async with client.connect(settings(tmp_path, kubeconfig=kubeconfig)) as api:
+    async with answering(server.answer, tmp_path) as api:
         yield StoreSecrets(api, clock)
-    await runner.cleanup()
 
 
 async def test_a_key_is_asked_for_by_name_and_kept_for_some_seconds(
