@@ -3,8 +3,8 @@
 Separate because it is the one decision about a tenant that depends on others. A new version of the operator may want
 other pods of every tenant at once: all would fetch and load their models and start their stores in the same minute. So
 a template that differs only because of the operator's own settings waits while as many tenants are being rolled as the
-budget allows. Who is being rolled is read from the workloads themselves: an operator
-that starts anew neither forgets nor exceeds it.
+budget allows. Who is being rolled is read from the workloads themselves: an operator that starts anew neither forgets
+nor exceeds it.
 """
 
 from __future__ import annotations
