@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
+from typing_extensions import override
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
@@ -43,6 +44,11 @@ class Schema(BaseModel):
     def from_manifest(cls, value: object) -> Self:
         """Return the part that stands in a manifest; raises pydantic.ValidationError, for snake_case fields too."""
         return cls.model_validate(value, by_alias=True, by_name=False)
+
+    @override
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Return the part itself: none is ever changed, and Pydantic copies each default each time it is used."""
+        return self
 
     def manifest(self) -> dict[str, Any]:
         """Return the part as it stands in a manifest: camelCase, JSON types, absent instead of null."""
