@@ -19,7 +19,7 @@ from moorage_templates.contexts import (
     TritonContext,
     WeaviateContext,
 )
-from moorage_templates.render import render
+from moorage_templates.render import render, render_secret
 
 __all__ = [
     "Address",
@@ -36,4 +36,5 @@ __all__ = [
     "TritonContext",
     "WeaviateContext",
     "render",
+    "render_secret",
 ]

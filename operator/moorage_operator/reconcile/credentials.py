@@ -23,7 +23,7 @@ from moorage_operator.reconcile import times, workloads
 from moorage_operator.reconcile.actions import Action, ChangeCredentials, Create
 from moorage_operator.reconcile.identity import identify, is_being_deleted
 from moorage_operator.reconcile.world import Manifest, World
-from moorage_templates import CredentialsContext, render
+from moorage_templates import CredentialsContext, render_secret
 
 ROTATED: Final = (names.INFERENCE_KEY, names.MANAGEMENT_KEY)
 """Keys that a rotation replaces."""
@@ -171,7 +171,7 @@ def _create(world: World, now: datetime, make_key: Callable[[], str]) -> Create:
     data = {key: _encoded(make_key()) for key in KEYS}
     root = store_root(world)
     annotations = _annotations(world, rotation(world), now) | ({labels.STORE_ROOT: str(root)} if root else {})
-    (manifest,) = render("credentials", CredentialsContext(data=data, annotations=annotations))
+    (manifest,) = render_secret("credentials", CredentialsContext(data=data, annotations=annotations))
     return Create(identify(manifest, world.tenant_name, world.namespace_name))
 
 

@@ -1,3 +1,4 @@
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -6,7 +7,7 @@ import yaml
 from jinja2 import UndefinedError
 
 from moorage_crds.encoding import as_yaml
-from moorage_templates import BindingContext, CredentialsContext, render
+from moorage_templates import BindingContext, CredentialsContext, render, render_secret
 from moorage_templates.render import _ENVIRONMENT
 
 BINDING = BindingContext(name="moorage-admin", cluster_role="moorage-tenant-admin", subjects=())
@@ -57,3 +58,15 @@ def test_a_list_becomes_a_list_without_filters() -> None:
 def test_an_unknown_folder_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         render("nothing", CredentialsContext(data={}, annotations={}))
+
+
+def test_equal_contexts_share_one_result_and_others_have_their_own() -> None:
+    found = render("binding", BINDING)
+    assert render("binding", replace(BINDING)) is found
+    assert render("binding", replace(BINDING, cluster_role="other")) != found
+
+
+def test_nothing_is_kept_of_a_secret() -> None:
+    secret = {"key": "bm90LWtlcHQ="}
+    assert render_secret("credentials", CredentialsContext(data=secret, annotations={}))[0]["data"] == secret
+    assert [one for one in gc.get_objects() if isinstance(one, dict) and one.get("data") == secret] == []
