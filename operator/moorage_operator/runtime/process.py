@@ -103,12 +103,16 @@ class Process:
             await asyncio.wait(self._tasks)
         await self._clients.aclose()
 
-    def heard(self, kind: str, tenant: str, version: int) -> None:
-        """Take an event of Kopf's about a tenant's object: ask for work, unless our own watch has told of it before.
+    def has_seen(self, kind: str, version: int) -> bool:
+        """Tell whether our own watch has told of everything of a kind up to that version.
 
         At a start Kopf tells of every object seconds after our lists did; all tenants would be compared twice.
         """
-        if self._reconciler is not None and not self._store.has_seen(kind, version):
+        return self._store.has_seen(kind, version)
+
+    def heard(self, tenant: str) -> None:
+        """Take an event of Kopf's about a tenant's object that our own watch has not told of: ask for work."""
+        if self._reconciler is not None:
             self._reconciler.ask(tenant)
 
     def silence(self) -> float:

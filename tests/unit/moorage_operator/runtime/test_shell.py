@@ -27,6 +27,13 @@ def test_kopf_writes_scans_and_posts_nothing() -> None:
     assert (settings.networking.request_timeout, settings.networking.connect_timeout) == (30, 5)
 
 
+def test_kopf_keeps_neither_whole_lists_nor_idle_objects() -> None:
+    """By default a list comes in one piece, and each object told of keeps a task and its body for five seconds."""
+    settings = kopf.OperatorSettings()
+    shell.configure(settings)
+    assert (settings.watching.chunk_size, settings.queueing.idle_timeout) == (100, 0.1)
+
+
 def test_values_are_read_when_they_are_asked_for() -> None:
     metrics, depth = Metrics(), [3]
     metrics.expose(
