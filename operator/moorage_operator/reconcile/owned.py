@@ -11,13 +11,12 @@ type takes twice as long.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from moorage_crds import names
-from moorage_operator.reconcile import quantities
+from moorage_operator.reconcile import fieldset, quantities
+from moorage_operator.reconcile.fieldset import FieldSet
 from moorage_operator.reconcile.world import Manifest
 
 _QUANTITIES: Final = frozenset({"requests", "limits", "hard", "default", "defaultRequest", "sizeLimit"})
@@ -26,9 +25,6 @@ _QUANTITIES: Final = frozenset({"requests", "limits", "hard", "default", "defaul
 _NOT_OWNED: Final = frozenset({"apiVersion", "kind", "metadata"})
 _NOT_OWNED_METADATA: Final = frozenset({"name", "namespace", "resourceVersion", "uid"})
 """Server-side apply records no owner for what identifies the object."""
-
-_ITSELF: Final = frozenset({"."})
-"""Says that the map or item as such is owned."""
 
 _MISSING: Final = object()
 
@@ -39,11 +35,11 @@ def is_current(desired: Manifest, observed: Manifest, subresource: str = "", bel
     ``subresource`` is ``""`` for the object itself and ``"status"`` for its status. With ``below``, the names of maps
     within each other, whether it would change nothing in the last of them.
     """
-    fields = _owned_fields(observed, subresource)
+    own = _owned_fields(observed, subresource)
     mine, theirs = _without_identity(desired), _without_identity(observed)
     for name in below:
-        fields, mine, theirs = (fields or {}).get(f"f:{name}"), mine.get(name, {}), theirs.get(name, {})
-    return fields is not None and _matches_map(mine, theirs, fields)
+        own, mine, theirs = own and own.fields.get(name), mine.get(name, {}), theirs.get(name, {})
+    return own is not None and _matches_map(mine, theirs, own)
 
 
 def is_ours(observed: Manifest) -> bool:
@@ -60,12 +56,11 @@ def holds(desired: Any, observed: Any) -> bool:
     return bool(desired == observed)
 
 
-def _owned_fields(observed: Manifest, subresource: str) -> Mapping[str, Any] | None:
+def _owned_fields(observed: Manifest, subresource: str) -> FieldSet | None:
     for entry in observed["metadata"].get("managedFields") or ():
         is_own = entry.get("manager") == names.FIELD_MANAGER and entry.get("operation") == "Apply"
         if is_own and entry.get("subresource", "") == subresource:
-            fields: Mapping[str, Any] = entry.get("fieldsV1") or {}
-            return fields
+            return fieldset.read(entry.get("fieldsV1") or {})
     return None
 
 
@@ -76,60 +71,43 @@ def _without_identity(manifest: Manifest) -> dict[str, Any]:
     return {**kept, "metadata": own} if own else kept
 
 
-def _matches(desired: Any, observed: Any, fields: Mapping[str, Any], name: str) -> bool:
-    if not fields:
-        return _equal(desired, observed, name)
-    children = fields.keys() - _ITSELF
-    if not children:
+def _matches(desired: Any, observed: Any, own: FieldSet, name: str) -> bool:
+    if own.is_whole:
         return _equal(desired, observed, name)
     if isinstance(desired, dict):
-        return _matches_map(desired, observed, fields, name)
+        return _matches_map(desired, observed, own, name)
     if isinstance(desired, list):
-        return _matches_list(desired, observed, fields, children, name)
+        return _matches_list(desired, observed, own, name)
     return False
 
 
-def _matches_map(desired: Mapping[str, Any], observed: Any, fields: Mapping[str, Any], name: str = "") -> bool:
+def _matches_map(desired: Mapping[str, Any], observed: Any, own: FieldSet, name: str = "") -> bool:
     """Compare maps key by key; as many keys as owned fields, each of them owned, are the same keys."""
-    if not isinstance(observed, dict) or len(desired) != len(fields) - ("." in fields):
+    if not isinstance(observed, dict) or len(desired) != len(own.fields):
         return False
     for key, value in desired.items():
-        own, theirs = fields.get(f"f:{key}"), observed.get(key, _MISSING)
-        if own is None:
+        below, theirs = own.fields.get(key), observed.get(key, _MISSING)
+        if below is None:
             return False
-        is_same = not own and value == theirs
-        if not is_same and not _matches(value, theirs, own, name if name in _QUANTITIES else key):
+        is_same = below.is_whole and value == theirs
+        if not is_same and not _matches(value, theirs, below, name if name in _QUANTITIES else key):
             return False
     return True
 
 
-def _matches_list(
-    desired: Sequence[Any], observed: Any, fields: Mapping[str, Any], children: set[str], name: str
-) -> bool:
-    """Compare lists whose items the API server tells apart by keys (``k:``) or by their value (``v:``)."""
-    if not isinstance(observed, list) or len(children) != len(desired):
+def _matches_list(desired: Sequence[Any], observed: Any, own: FieldSet, name: str) -> bool:
+    """Compare lists whose items the API server tells apart by keys or by their value."""
+    if not isinstance(observed, list) or len(desired) != len(own.items):
         return False
-    for path in children:
-        mine, theirs = _item(path, desired), _item(path, observed)
-        if mine is _MISSING or theirs is _MISSING or not _matches(mine, theirs, fields[path], name):
-            return False
-    return True
+    mine, theirs = _by_key(desired, own.keys), _by_key(observed, own.keys)
+    return all(
+        key in mine and key in theirs and _matches(mine[key], theirs[key], below, name)
+        for key, below in own.items.items()
+    )
 
 
-def _item(path: str, items: Sequence[Any]) -> Any:
-    wanted = _decoded(path[2:])
-    if path.startswith("v:"):
-        return wanted if wanted in items else _MISSING
-    keys = wanted.items()
-    for item in items:
-        if keys <= item.items():
-            return item
-    return _MISSING
-
-
-@lru_cache(maxsize=4096)
-def _decoded(text: str) -> Any:
-    return json.loads(text)
+def _by_key(items: Sequence[Any], keys: tuple[str, ...]) -> dict[Hashable, Any]:
+    return {fieldset.key_of(item, keys): item for item in items}
 
 
 def _equal(desired: Any, observed: Any, name: str) -> bool:

@@ -4,24 +4,29 @@ Separate because it holds the two rules that make a watch safe to act on: an obj
 version, and what was deleted stays deleted, whichever of watch, list and answer to our own write comes first.
 
 Objects are kept as deflated JSON and decoded when their tenant's turn comes. Deflating took 4 MiB of 13 off what 150
-tenants cost in resident memory, for 0.3 ms of CPU per tenant listed and 0.07 ms per tenant decoded.
+tenants cost in resident memory, for 0.3 ms of CPU per tenant listed and 0.07 ms per tenant decoded. What is kept of
+``managedFields`` is nearly half of an object and the same in all tenants, so it is kept once and never decoded again.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     Manifest = dict[str, Any]
     Name = tuple[str, str]
     """Namespace (empty for cluster-scoped kinds) and name."""
+
+_APART = frozenset({"resourceVersion", "managedFields"})
+"""What of the metadata is kept beside an object's text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,23 @@ class Entry:
     version: int
     """Its resourceVersion; comparable within a kind since Kubernetes 1.35 says so."""
     text: bytes
-    """The trimmed object without its resourceVersion, as deflated canonical JSON."""
+    """The trimmed object without its resourceVersion and ``managed``, as deflated canonical JSON."""
+    managed: bytes
+    """Its ``managedFields`` as canonical JSON, one object for all entries that have the same; empty without any."""
     rolls_until: datetime | None = None
     """Until when it counts as being rolled, None when it is not; read off the object, so that counting decodes none."""
 
     def manifest(self) -> Manifest:
-        """Return a fresh, decoded copy of the object."""
+        """Return a fresh, decoded copy of the object, but for its ``managedFields``."""
         manifest: Manifest = orjson.loads(zlib.decompress(self.text))
         manifest["metadata"]["resourceVersion"] = str(self.version)
+        if self.managed:
+            manifest["metadata"]["managedFields"] = _decoded(self.managed)
         return manifest
+
+    def says_as(self, other: Entry) -> bool:
+        """Tell whether all that is kept of another is the same, its version apart."""
+        return (self.uid, self.text, self.managed) == (other.uid, other.text, other.managed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class Change:
     @property
     def is_visible(self) -> bool:
         """Tell whether anything that was kept differs; a bare new resourceVersion does not count."""
-        return self.old is None or self.new is None or (self.old.uid, self.old.text) != (self.new.uid, self.new.text)
+        return self.old is None or self.new is None or not self.old.says_as(self.new)
 
 
 class Cache:
@@ -191,9 +204,11 @@ class Cache:
     def _entry(self, tenant: str, name: Name, uid: str, version: int, manifest: Manifest) -> Entry:
         rolls_until = self._rolls_until(manifest)
         kept = self._trim(manifest)
-        metadata = {key: value for key, value in kept["metadata"].items() if key != "resourceVersion"}
+        metadata = {key: value for key, value in kept["metadata"].items() if key not in _APART}
         text = orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
-        return Entry(tenant, name, uid, version, zlib.compress(text, 1), rolls_until)
+        managed = kept["metadata"].get("managedFields")
+        noted = orjson.dumps(managed, option=orjson.OPT_SORT_KEYS) if managed else b""
+        return Entry(tenant, name, uid, version, zlib.compress(text, 1), _interned(noted), rolls_until)
 
     def _remove(self, entry: Entry) -> Change:
         del self._entries[entry.name]
@@ -226,6 +241,19 @@ class Listing:
     def finish(self) -> list[Change]:
         """Take the end of the list: what it lacks is gone."""
         return self.cache.finish(self.version, self.names, self.uids)
+
+
+@lru_cache(maxsize=256)
+def _interned(text: bytes) -> bytes:
+    """Return the first of equal texts. A thousand tenants have some twenty, and one per owner reference."""
+    return text
+
+
+@lru_cache(maxsize=256)
+def _decoded(managed: bytes) -> Sequence[Manifest]:
+    """Return decoded ``managedFields``, most often the same object for the same text: never change it."""
+    decoded: Sequence[Manifest] = orjson.loads(managed)
+    return decoded
 
 
 def _name(metadata: dict[str, Any]) -> Name:

@@ -43,6 +43,20 @@ def test_a_decoded_object_is_nobody_elses(cache: Cache) -> None:
     assert entry.manifest()["spec"]["a"] == 1
 
 
+def managed(manager: str) -> Manifest:
+    entries = [{"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}}}}]
+    return {"metadata": {**manifest("x", 5)["metadata"], "managedFields": entries}}
+
+
+def test_equal_managed_fields_of_different_objects_are_kept_once(cache: Cache) -> None:
+    for name in ("x", "y"):
+        one = manifest(name, 5) | managed(names.FIELD_MANAGER)
+        cache.observe({**one, "metadata": {**one["metadata"], "name": name}})
+    first, second = (entry.manifest()["metadata"]["managedFields"] for entry in cache.of_tenant("acme"))
+    assert first is second
+    assert first == managed(names.FIELD_MANAGER)["metadata"]["managedFields"]
+
+
 def test_an_older_state_changes_nothing(cache: Cache) -> None:
     cache.observe(manifest("triton", 7))
     assert cache.observe(manifest("triton", 6)) is None
@@ -135,10 +149,12 @@ def test_a_bare_new_version_is_kept_and_invisible(cache: Cache) -> None:
     assert known(cache) == {"triton": 6}
 
 
-@pytest.mark.parametrize("difference", [{"uid": "u2"}, {"spec": {"a": 1}}])
-def test_another_content_or_uid_is_visible(cache: Cache, difference: dict[str, object]) -> None:
+@pytest.mark.parametrize("difference", [{"uid": "u2"}, {"spec": {"a": 1}}, managed(names.FIELD_MANAGER)])
+def test_another_content_or_uid_is_visible(cache: Cache, difference: Manifest) -> None:
     cache.observe(manifest("triton", 5))
-    change = cache.observe(manifest("triton", 6, **difference))  # type: ignore[arg-type]  # keywords of mixed types
+    changed = manifest("triton", 6)
+    more = {key: {**changed.get(key, {}), **value} if key == "metadata" else value for key, value in difference.items()}
+    change = cache.observe(changed | more)
     assert change is not None
     assert change.is_visible
 

@@ -367,7 +367,7 @@ async def test_every_tenant_is_looked_at_once_per_period_and_not_all_at_once(clo
 
 
 def change(tenant_name: str) -> Change:
-    return Change(None, Entry(tenant_name, ("", "x"), "u", 1, b"{}"))
+    return Change(None, Entry(tenant_name, ("", "x"), "u", 1, b"{}", b""))
 
 
 async def test_a_change_that_concerns_all_asks_for_all(clock: FakeClock) -> None:
