@@ -10,6 +10,7 @@ tenants cost in resident memory, for 0.3 ms of CPU per tenant listed and 0.07 ms
 
 from __future__ import annotations
 
+import sys
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -208,7 +209,7 @@ class Cache:
         text = orjson.dumps({**kept, "metadata": metadata}, option=orjson.OPT_SORT_KEYS)
         managed = kept["metadata"].get("managedFields")
         noted = orjson.dumps(managed, option=orjson.OPT_SORT_KEYS) if managed else b""
-        return Entry(tenant, name, uid, version, zlib.compress(text, 1), _interned(noted), rolls_until)
+        return Entry(sys.intern(tenant), name, uid, version, zlib.compress(text, 1), _interned(noted), rolls_until)
 
     def _remove(self, entry: Entry) -> Change:
         del self._entries[entry.name]
@@ -257,4 +258,5 @@ def _decoded(managed: bytes) -> Sequence[Manifest]:
 
 
 def _name(metadata: dict[str, Any]) -> Name:
-    return metadata.get("namespace", ""), metadata["name"]
+    """Return namespace and name, each kept once: all tenants' objects are called the same."""
+    return sys.intern(metadata.get("namespace", "")), sys.intern(metadata["name"])
