@@ -39,12 +39,18 @@ class Kubectl:
         """Return what Helm prints; raises CommandError."""
         return self._run([self.helm, *args], None)
 
+    def told(self, *args: str) -> str:
+        """Return a command of kubectl's for a person to run."""
+        where = [f"KUBECONFIG={self.kubeconfig}"] if self.kubeconfig else []
+        return " ".join([*where, self.kubectl, *args])
+
     def _run(self, argv: list[str], stdin: str | None) -> str:
-        done = subprocess.run(argv, input=stdin, env=self._environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(argv, input=stdin, env=self.environment(), capture_output=True, text=True, check=False)
         if done.returncode:
             raise CommandError(f"{Path(argv[0]).name} {' '.join(argv[1:4])}: {(done.stderr or done.stdout).strip()}")
         return done.stdout
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Return the environment that the programs run in."""
         own = {"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {}
         return dict(os.environ) | own

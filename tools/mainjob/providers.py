@@ -162,7 +162,7 @@ class Current:
 
     def opens(self, kubectl: Kubectl) -> str | None:
         """Return kubectl's own command."""
-        return " ".join(_forwarding(kubectl, self.layout.gateway_port))
+        return kubectl.told(*_forwarding(self.layout.gateway_port))
 
     def remove(self, progress: Progress) -> None:
         """Leave a cluster alone that we did not start."""
@@ -176,12 +176,18 @@ class Kind:
     layout: ClusterLayout
 
     def prepare(self, progress: Progress) -> None:
-        """Create the cluster unless it exists."""
-        if self.layout.name not in _run(["kind", "get", "clusters"]).split():
-            with progress.step("create a kind cluster", 60):
-                _run(["kind", "create", "cluster", "--name", self.layout.name, "--wait", "120s"])
-            with progress.step("install metrics-server", 5):
-                self._install_metrics_server()
+        """Create the cluster unless it exists; its kubeconfig is a file of its own, the caller's is left alone."""
+        self.layout.state.mkdir(parents=True, exist_ok=True)
+        if self.layout.name in _run(["kind", "get", "clusters"]).split():
+            _run(["kind", "export", "kubeconfig", *self._named()])
+            return
+        with progress.step("create a kind cluster", 60):
+            _run(["kind", "create", "cluster", *self._named(), "--wait=120s"])
+        with progress.step("install metrics-server", 5):
+            self._install_metrics_server()
+
+    def _named(self) -> list[str]:
+        return [f"--name={self.layout.name}", f"--kubeconfig={self.layout.kubeconfig}"]
 
     def _install_metrics_server(self) -> None:
         """Apply its release; kind's kubelets sign their certificates themselves, so they cannot be verified."""
@@ -204,8 +210,8 @@ class Kind:
         return _image_values(tags)
 
     def kubectl(self) -> Kubectl:
-        """Return the caller's programs; kind has made its cluster the current context."""
-        return _callers_kubectl()
+        """Return the caller's programs with kind's kubeconfig: their current context may be any cluster."""
+        return _callers_kubectl(self.layout.kubeconfig)
 
     @contextmanager
     def reach_api(self) -> Iterator[str]:
@@ -215,12 +221,12 @@ class Kind:
 
     def opens(self, kubectl: Kubectl) -> str | None:
         """Return kubectl's own command."""
-        return " ".join(_forwarding(kubectl, self.layout.gateway_port))
+        return kubectl.told(*_forwarding(self.layout.gateway_port))
 
     def remove(self, progress: Progress) -> None:
         """Delete the kind cluster."""
         with progress.step("delete the kind cluster", 10):
-            _run(["kind", "delete", "cluster", "--name", self.layout.name])
+            _run(["kind", "delete", "cluster", *self._named()])
 
 
 def _image_values(images_by_name: dict[str, tuple[str, str]]) -> Values:
@@ -233,11 +239,11 @@ def _digest_of_sources() -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-def _callers_kubectl() -> Kubectl:
+def _callers_kubectl(kubeconfig: Path | None = None) -> Kubectl:
     programs = {name: shutil.which(name) for name in ("kubectl", "helm")}
     if missing := [name for name, path in programs.items() if path is None]:
         raise NotReadyError(f"not installed: {', '.join(missing)}; this provider uses the caller's own")
-    return Kubectl(str(programs["kubectl"]), str(programs["helm"]), None)
+    return Kubectl(str(programs["kubectl"]), str(programs["helm"]), kubeconfig)
 
 
 @contextmanager
@@ -245,8 +251,8 @@ def port_forward(kubectl: Kubectl, port: int) -> Iterator[str]:
     """Lead a loopback port to the API by kubectl; raises NotReadyError when it is taken or does not open."""
     if _is_open(port):
         raise NotReadyError(f"port {port} of 127.0.0.1 is in use; end what listens there first")
-    argv = _forwarding(kubectl, port)
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as forwarder:
+    argv, environment = [kubectl.kubectl, *_forwarding(port)], kubectl.environment()
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as forwarder:
         try:
             _wait_for_port(port, forwarder)
             yield f"http://localhost:{port}"
@@ -254,9 +260,9 @@ def port_forward(kubectl: Kubectl, port: int) -> Iterator[str]:
             forwarder.terminate()
 
 
-def _forwarding(kubectl: Kubectl, port: int) -> list[str]:
+def _forwarding(port: int) -> list[str]:
     target = [f"service/{API_SERVICE}", f"{port}:80", "--address=127.0.0.1"]
-    return [kubectl.kubectl, "port-forward", "--namespace", SYSTEM_NAMESPACE, *target]
+    return ["port-forward", "--namespace", SYSTEM_NAMESPACE, *target]
 
 
 def _is_open(port: int) -> bool:

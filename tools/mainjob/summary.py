@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def text(kubectl: Kubectl, url: str, key_file: Path, python: Path, opens: str | None = None) -> str:
     """Return what ``make up`` prints at its end; ``opens`` is the command that has to run for the URL, if any."""
-    program = f"KUBECONFIG={kubectl.kubeconfig} {kubectl.kubectl}" if kubectl.kubeconfig else kubectl.kubectl
+    program = kubectl.told()
     read = "get secret moorage-initial-admin --output jsonpath='{.data.password}'"
     model = f"{url}/api/v1/tenants/{TENANT}/v2/models/digits"
     client = f"{python} {ROOT}/examples/tritonclient_digits.py"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from localcluster import layout
+from localcluster.progress import Progress
 from mainjob import providers, summary
 from mainjob.kubectl import Kubectl
 
@@ -57,3 +58,31 @@ def test_a_port_that_somebody_else_listens_on_is_no_way_to_the_api() -> None:
             providers.port_forward(Kubectl("/bin/false", "helm", None), port),
         ):
             pass
+
+
+def stand_in(folder: Path, program: str, prints: str = "") -> None:
+    """Put a program on the path that writes down its arguments and its kubeconfig: kind needs Docker."""
+    script = folder / program
+    script.write_text(f'#!/bin/sh\necho "{program} $* @$KUBECONFIG" >>"{folder}/log"\nprintf "{prints}"\n')
+    script.chmod(0o755)
+
+
+@pytest.mark.parametrize("clusters", ["", "moorage-test"], ids=["new", "there already"])
+def test_kind_leaves_the_callers_kubeconfig_alone(
+    clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in ("kubectl", "helm"):
+        stand_in(tmp_path, program)
+    stand_in(tmp_path, "kind", clusters)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("KUBECONFIG", "/somebody/elses")
+    monkeypatch.setenv("MOORAGE_CACHE", str(tmp_path / "cache"))
+    where = layout.named("moorage-test")
+    kind = providers.named("kind", where)
+    kind.prepare(Progress())
+    kind.kubectl().run("get", "pods")
+    kind.remove(Progress())
+    asked = [line for line in (tmp_path / "log").read_text().splitlines() if " get clusters" not in line]
+    assert asked
+    assert [line for line in asked if str(where.kubeconfig) not in line] == []
+    assert where.kubeconfig.is_relative_to(tmp_path)
