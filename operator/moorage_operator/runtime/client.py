@@ -7,7 +7,6 @@ and ten times the decoding.
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack
 
@@ -31,6 +30,9 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+
+_DELETE = b"\x7f"
+"""The one character of ASCII that JSON leaves alone and YAML does not know."""
 
 Manifest = dict[str, Any]
 
@@ -95,7 +97,7 @@ class Client:
         body, params = options.get("body"), options.get("params")
         content_type = options.get("content_type", JSON)
         headers = {"Content-Type": content_type} if body is not None else None
-        content = None if body is None else _encoded(body, content_type)
+        content = None if body is None else encode(body, content_type)
         timeout = aiohttp.ClientTimeout(total=options.get("seconds", REQUEST_TIMEOUT), sock_connect=CONNECT_TIMEOUT)
         async with (
             self._slots,
@@ -153,9 +155,11 @@ async def lines(content: Stream) -> AsyncIterator[bytes]:
         rest += last
 
 
-def _encoded(body: Any, content_type: str) -> bytes:
-    """Return a body as JSON; an apply's is read as YAML, which knows no surrogate pairs."""
-    return (as_yaml(body) if content_type == APPLY else json.dumps(body, separators=(",", ":"))).encode()
+def encode(body: Any, content_type: str) -> bytes:
+    """Return a body as JSON; an apply's is read as YAML, which takes but printable ASCII as JSON means it."""
+    content = orjson.dumps(body)
+    is_plain = content.isascii() and _DELETE not in content
+    return content if is_plain or content_type != APPLY else as_yaml(body).encode()
 
 
 def decode(request: str, content: bytes) -> Manifest:

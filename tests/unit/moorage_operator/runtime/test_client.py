@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from moorage_operator.runtime import apierrors, client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 
 class Chunks:
@@ -58,3 +60,11 @@ def test_messages_name_verb_and_object(path: str, name: str) -> None:
 def test_an_answer_that_is_no_object_is_a_failure_of_the_server(content: bytes) -> None:
     with pytest.raises(apierrors.ServerError):
         client.decode("GET x", content)
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "\x7f", "\u2028\x85", "\U0001f600", "\x00\x1b", 'a"b\\c', 1.5, None, {"a": [1]}], ids=repr
+)
+@pytest.mark.parametrize(("content_type", "read"), [(client.APPLY, yaml.safe_load), (client.JSON, json.loads)])
+def test_a_body_is_read_as_it_was_meant(value: object, content_type: str, read: Callable[[bytes], object]) -> None:
+    assert read(client.encode({"field": value}, content_type)) == {"field": value}
