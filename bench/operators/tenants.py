@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moorage_crds import API_VERSION, names
+from moorage_crds.tenant import parse_spec
 from moorage_operator.reconcile import Create, Settings, World, credentials
 from moorage_operator.reconcile.desired import desired
 
@@ -58,7 +59,7 @@ def children(observed: Manifest) -> tuple[Manifest, ...]:
     """Return the children of a Tenant as it was answered, in order of creation, the namespace first."""
     name = observed["metadata"]["name"]
     world = World(name, observed, None)
-    wanted = desired(world, SETTINGS)
+    wanted = desired(world, parse_spec(observed), SETTINGS)
     writes = credentials.writes(world, wanted, datetime.now(UTC), credentials.new_key, may_roll=False)
     made = (dict(write.manifest) for write in writes if isinstance(write, Create))
     return (*wanted, *made)

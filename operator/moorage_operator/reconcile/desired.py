@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from moorage_crds import labels, names
-from moorage_crds.tenant import Member, ModelStore, TenantSpec, parse_spec
+from moorage_crds.tenant import Member, ModelStore, TenantSpec
 from moorage_operator.reconcile import claims, credentials, egress, resources, scaling, sources
 from moorage_operator.reconcile.identity import first_tenant_id, identify, selector, tenant_id
 from moorage_operator.reconcile.world import Manifest, Settings, World
@@ -56,14 +56,11 @@ KIND_ORDER: Final = (
 first: they need no right in the namespace, and meanwhile the API server's authorizer learns of the operator's own."""
 
 
-def desired(world: World, settings: Settings) -> tuple[dict[str, Any], ...]:
+def desired(world: World, spec: TenantSpec, settings: Settings) -> tuple[dict[str, Any], ...]:
     """Return the manifests of a live Tenant's namespace and children, in order of creation.
 
-    Raises pydantic.ValidationError or InvalidInputError when the spec cannot be met.
+    Raises InvalidInputError when the spec cannot be met.
     """
-    if world.tenant is None:
-        raise ValueError(f"expected Tenant {world.tenant_name!r}, got none")
-    spec = parse_spec(dict(world.tenant))
     manifests = (
         *_part(world, None, "tenant", _tenant_context(world, spec)),
         *(manifest for binding in _bindings(world, spec, settings) for manifest in _bound(world, binding)),

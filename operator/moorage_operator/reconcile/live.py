@@ -48,7 +48,7 @@ def reconcile(
     try:
         spec = parse_spec(dict(tenant))
         refusal = None if spec.suspend else admission.refusal(spec, settings.tenants)
-        wanted = desired(world, settings)
+        wanted = desired(world, spec, settings)
         secret = credentials.writes(world, wanted, now, make_key, may_roll=refusal is None)
         writes = children.writes(world, wanted, secret, holds=refusal is not None)
     except ValidationError as error:

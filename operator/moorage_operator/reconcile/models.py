@@ -80,10 +80,10 @@ def plan(
 
 def _trial(world: World, model: Manifest, rollout: Rollout, now: datetime) -> Judgement | None:
     """Return what the figures say of a revision that is on trial after this pass."""
-    spec, _ = _parse(model)
-    if spec is None or rollout.target is None or not model_status.is_canary(rollout):
+    if rollout.target is None or not model_status.is_canary(rollout):
         return None
-    return rollouts.trial(world, model, spec.rollout, rollout.target, now)
+    spec, _ = _parse(model)
+    return rollouts.trial(world, model, spec.rollout, rollout.target, now) if spec else None
 
 
 def _is_pinned(model: Manifest) -> bool:

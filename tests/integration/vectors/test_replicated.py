@@ -21,6 +21,7 @@ from moorage_api.vectors.backends.weaviate.pool import Address, Pool
 from moorage_api.vectors.service import Vectors
 from moorage_api.vectors.store_secrets import StoreSecrets
 from moorage_crds.errors import MoorageError
+from moorage_crds.tenant import parse_spec
 from moorage_operator.reconcile.desired import desired
 from tests.integration.vectors.conftest import Nobody, Shop, add_tenant
 from tests.support import weaviate
@@ -44,8 +45,9 @@ class Node:
 
 def told() -> dict[str, str]:
     """Return what the pods of a store of three are told."""
-    cluster = steady(vectorStore={"replicas": 3}, quota={"cpu": "16", "memory": "32Gi"})
-    (found,) = [one for one in desired(cluster.world(), SETTINGS) if one["kind"] == "StatefulSet"]
+    asked = {"vectorStore": {"replicas": 3}, "quota": {"cpu": "16", "memory": "32Gi"}}
+    wanted = desired(steady(**asked).world(), parse_spec({"spec": asked}), SETTINGS)
+    (found,) = [one for one in wanted if one["kind"] == "StatefulSet"]
     (container,) = found["spec"]["template"]["spec"]["containers"]
     return {one["name"]: one["value"] for one in container["env"] if one["name"] in FIXED}
 

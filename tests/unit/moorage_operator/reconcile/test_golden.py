@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from moorage_crds.tenant import parse_spec
 from moorage_operator.reconcile.desired import desired
 from tests.unit.moorage_operator.reconcile.builders import SETTINGS, steady
 
@@ -24,7 +25,7 @@ EXAMPLE = {
 
 
 def test_the_example_tenant_gets_what_the_golden_file_says(update: bool) -> None:
-    manifests = desired(steady(**EXAMPLE).world(), SETTINGS)
+    manifests = desired(steady(**EXAMPLE).world(), parse_spec({"spec": EXAMPLE}), SETTINGS)
     without_aliases = json.loads(json.dumps(manifests))
     text = yaml.safe_dump_all(without_aliases, sort_keys=False, width=120)
     if update:
