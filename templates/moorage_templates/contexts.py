@@ -15,12 +15,17 @@ Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class NamespaceContext:
+    """Of ``namespace/``: the tenant namespace, the one object that is different in each tenant."""
+
+    name: str
+    annotations: Labels
+
+
+@dataclass(frozen=True, slots=True)
 class TenantContext:
     """Of ``tenant/``: what exists in every tenant namespace."""
 
-    namespace_name: str
-    annotations: Labels
-    """Of the namespace."""
     hard: Labels
     """Hard limits of the quota, by resource name."""
     default_limits: Labels
@@ -207,7 +212,8 @@ class ReplicatedWeaviateContext:
 
 
 Context = (
-    TenantContext
+    NamespaceContext
+    | TenantContext
     | BindingContext
     | MemberContext
     | SourcesContext

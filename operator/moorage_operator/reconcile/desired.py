@@ -21,6 +21,7 @@ from moorage_templates import (
     Context,
     Fence,
     MemberContext,
+    NamespaceContext,
     ReplicatedWeaviateContext,
     SourcesContext,
     TenantContext,
@@ -62,7 +63,8 @@ def desired(world: World, spec: TenantSpec, settings: Settings) -> tuple[dict[st
     Raises InvalidInputError when the spec cannot be met.
     """
     manifests = (
-        *_part(world, None, "tenant", _tenant_context(world, spec)),
+        _namespace(world, tenant_id(world) or first_tenant_id(world.tenant or {}), _protection(world, spec)),
+        *_part(world, None, "tenant", _tenant_context(spec)),
         *(manifest for binding in _bindings(world, spec, settings) for manifest in _bound(world, binding)),
         *_sources(world),
         *_store_secret(world, spec, settings),
@@ -90,12 +92,16 @@ def _part(world: World, component: str | None, folder: str, context: Context) ->
         yield identify(manifest, world.tenant_name, namespace, component)
 
 
-def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
+def _namespace(world: World, known: str, protection: dict[str, str]) -> dict[str, Any]:
+    """Return the namespace of a tenant known by that tenantID."""
+    context = NamespaceContext(name=world.namespace_name, annotations={labels.TENANT_ID: known} | protection)
+    (manifest,) = _part(world, None, "namespace", context)
+    return manifest
+
+
+def _tenant_context(spec: TenantSpec) -> TenantContext:
     compute = resources.compute(spec)
-    known = tenant_id(world) or first_tenant_id(world.tenant or {})
     return TenantContext(
-        namespace_name=world.namespace_name,
-        annotations={labels.TENANT_ID: known} | _protection(world, is_protected=spec.deletion_protection),
         hard=compute.hard,
         default_limits=compute.default_limits,
         default_requests=compute.default_requests,
@@ -104,11 +110,7 @@ def _tenant_context(world: World, spec: TenantSpec) -> TenantContext:
 
 def unprotected_namespace(world: World) -> dict[str, Any]:
     """Return the namespace as a Tenant leaves it that goes: anybody with the right may delete it."""
-    annotations = {labels.TENANT_ID: tenant_id(world) or "", labels.DELETION_PROTECTION: "false"}
-    context = TenantContext(
-        namespace_name=world.namespace_name, annotations=annotations, hard={}, default_limits={}, default_requests={}
-    )
-    return next(one for one in _part(world, None, "tenant", context) if one["kind"] == "Namespace")
+    return _namespace(world, tenant_id(world) or "", {labels.DELETION_PROTECTION: "false"})
 
 
 def is_protected(namespace: Manifest) -> bool:
@@ -117,14 +119,14 @@ def is_protected(namespace: Manifest) -> bool:
     return annotations.get(labels.DELETION_PROTECTION) == "true"
 
 
-def _protection(world: World, *, is_protected: bool) -> dict[str, str]:
+def _protection(world: World, spec: TenantSpec) -> dict[str, str]:
     """Return the annotation that the admission policy reads; a namespace that was never protected goes without.
 
     It is set to false rather than left out: what the namespace was made with, by POST, an apply cannot take away.
     """
     annotations = (world.namespace or {"metadata": {}})["metadata"].get("annotations") or {}
-    if is_protected or labels.DELETION_PROTECTION in annotations:
-        return {labels.DELETION_PROTECTION: str(is_protected).lower()}
+    if spec.deletion_protection or labels.DELETION_PROTECTION in annotations:
+        return {labels.DELETION_PROTECTION: str(spec.deletion_protection).lower()}
     return {}
 
 

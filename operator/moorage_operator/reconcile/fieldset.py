@@ -24,19 +24,25 @@ class FieldSet:
     fields: Mapping[str, FieldSet] = field(default_factory=dict)
     """Of a map, by name."""
     items: Mapping[Hashable, FieldSet] = field(default_factory=dict)
-    """Of a list, by what tells its items apart, see ``key_of``."""
+    """Of a list, by what tells its items apart, see ``by_key``."""
     keys: tuple[str, ...] = ()
     """Names of the fields by which a list's items are told apart; none in a set, whose items are their own keys."""
     is_whole: bool = True
     """Whether the value is owned as a whole: nothing is told of what is below."""
 
 
-def key_of(item: Any, keys: tuple[str, ...]) -> Hashable:
-    """Return what tells a list's item from the others."""
-    key: Hashable = tuple(map(item.get, keys)) if keys else item
-    return key
+def by_key(items: Iterable[Any], keys: tuple[str, ...]) -> dict[Hashable, Any]:
+    """Return a list's items by what tells them apart: the value of the one key, those of several, or themselves."""
+    match keys:
+        case ():
+            return {item: item for item in items}
+        case (key,):
+            return {item.get(key): item for item in items}
+        case _:
+            return {tuple(map(item.get, keys)): item for item in items}
 
 
+_WHOLE: Final = FieldSet()
 _KNOWN: Final[dict[int, tuple[Mapping[str, Any], FieldSet]]] = {}
 """By identity: the caches share equal notations, and what is kept here with its reading cannot lose its identity."""
 
@@ -52,12 +58,14 @@ def read(fields: Mapping[str, Any]) -> FieldSet:
 
 
 def _read(fields: Mapping[str, Any]) -> FieldSet:
+    if not fields:
+        return _WHOLE
     found = {path: _read(below) for path, below in fields.items() if path != _ITSELF}
     named = {path[2:]: below for path, below in found.items() if path.startswith("f:")}
     items = {path[2:]: below for path, below in found.items() if not path.startswith("f:")}
     decoded = [json.loads(text) for text in items]
     keys = _keys(decoded)
-    keyed = {key_of(item, keys): below for item, below in zip(decoded, items.values(), strict=True)}
+    keyed = dict(zip(by_key(decoded, keys), items.values(), strict=True))
     return FieldSet(named, keyed, keys, is_whole=not found)
 
 

@@ -11,7 +11,7 @@ type takes twice as long.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from moorage_crds import names
@@ -99,15 +99,11 @@ def _matches_list(desired: Sequence[Any], observed: Any, own: FieldSet, name: st
     """Compare lists whose items the API server tells apart by keys or by their value."""
     if not isinstance(observed, list) or len(desired) != len(own.items):
         return False
-    mine, theirs = _by_key(desired, own.keys), _by_key(observed, own.keys)
+    mine, theirs = fieldset.by_key(desired, own.keys), fieldset.by_key(observed, own.keys)
     return all(
         key in mine and key in theirs and _matches(mine[key], theirs[key], below, name)
         for key, below in own.items.items()
     )
-
-
-def _by_key(items: Sequence[Any], keys: tuple[str, ...]) -> dict[Hashable, Any]:
-    return {fieldset.key_of(item, keys): item for item in items}
 
 
 def _equal(desired: Any, observed: Any, name: str) -> bool:
