@@ -5,6 +5,7 @@ Separate from the start of the process so that the list of handlers is one page.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 UNUSED_FINALIZER = f"{GROUP}/kopf"
 """Kopf's own finalizer, which no object ever carries. It must not be the Tenants' real one: Kopf takes its finalizer
 away from every object that none of its handlers needs it for, and ours would come and go some thirty times a second."""
+
+_LEFT_BEHIND = "pause-waiter for "
+"""How Kopf names the tasks that wait for a peer's word to pause; there are no peers."""
 
 
 def registry(process: Process, connection: Connection) -> kopf.OperatorRegistry:
@@ -48,6 +52,13 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.process.ultimate_exiting_timeout = 30
 
 
+def end_waiters() -> None:
+    """End what Kopf leaves behind when it is told to stop while events come in: it would wait 5 s for it."""
+    for task in asyncio.all_tasks():
+        if task.get_name().startswith(_LEFT_BEHIND):
+            task.cancel()
+
+
 def _add_lifecycle(handlers: kopf.OperatorRegistry, process: Process, connection: Connection) -> None:
     @kopf.on.login(registry=handlers)
     async def login(**_: Any) -> kopf.ConnectionInfo:
@@ -61,11 +72,23 @@ def _add_lifecycle(handlers: kopf.OperatorRegistry, process: Process, connection
 
     @kopf.on.startup(registry=handlers)
     async def startup(**_: Any) -> None:
-        await process.start()
+        """Let probes and watches of Kopf's in once this process has taken its place.
+
+        A rollout then ends the old leader when the new process can take over, and what Kopf tells first is no news: it
+        takes a millisecond of every object, in which a tenant could be looked at.
+        """
+        try:
+            await process.start()
+            await process.ready()
+        except asyncio.CancelledError:
+            # Kopf cleans up after a start that came to its end, and waits 5 s for what else it finds.
+            await process.stop()
+            raise
 
     @kopf.on.cleanup(registry=handlers)
     async def cleanup(**_: Any) -> None:
         await process.stop()
+        end_waiters()
 
     # For people alone. The probe fails when the event loop does not answer; an API server that is gone is no reason
     # to restart, and a task that ends by itself ends the process.

@@ -57,6 +57,8 @@ class Elector:
         self._record: Manifest | None = None
         self._seen = 0.0
         self.is_leader = False
+        self.refused = asyncio.Event()
+        """Set once the Lease was another's, or out of reach."""
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Take the Lease, run ``lead``, stop it when the Lease is lost, and begin again; until cancelled.
@@ -72,6 +74,7 @@ class Elector:
 
     async def _acquire(self) -> None:
         while not await self._try_acquire():
+            self.refused.set()
             await self._clock.sleep(self._terms.retry)
         self.is_leader = True
         _log.info("holding the lease", extra=fields(identity=self._identity))

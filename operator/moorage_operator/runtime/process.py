@@ -41,6 +41,8 @@ LISTS = 3
 """Kinds listed at the same time."""
 LEASE_CONNECTIONS = 2
 """The Lease has connections of its own: it must never wait behind the work that it permits."""
+PATIENCE = 10.0
+"""Seconds for which a start is held up at most: the API server may be away, and the liveness probe allows 60."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,10 +75,11 @@ class Process:
         self._turns = Turns(self._store, self._clock, settings.upgrade_budget)
         self._informers: list[Informer] = []
         self._elector: Elector | None = None
+        self._marks: tuple[asyncio.Event, ...] = ()
         self._reconciler: Reconciler | None = None
 
     async def start(self) -> None:
-        """Open connections and start every task; returns at once, long before anything is synced."""
+        """Open connections and start every task; returns at once, long before anything is known."""
         watches = await self._client(len(watched.ALL) + LISTS)
         writes = await self._client(2 * self._settings.workers)
         lease = await self._client(LEASE_CONNECTIONS)
@@ -88,11 +91,21 @@ class Process:
         self._reconciler = self._join(writes, stores, recorder, figures)
         self._informers = self._inform(watches, self._reconciler)
         self._elector = Elector(lease, self._settings.system_namespace, self._settings.pod_name, self._clock)
+        self._marks = (self._elector.refused, self._reconciler.caught_up)
         self._serve_metrics(self._elector)
         for informer in self._informers:
             self._spawn(informer.run(), f"informer {informer.watched.name}")
         self._spawn(recorder.run(), "events")
         self._spawn(self._elect(self._elector, self._reconciler), "lease")
+
+    async def ready(self) -> None:
+        """Wait until a standby could take over, or a leader has looked at every tenant; no longer than ``PATIENCE``."""
+        waiting = [asyncio.create_task(mark.wait()) for mark in self._marks]
+        try:
+            await asyncio.wait(waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
 
     async def stop(self) -> None:
         """End every task, releasing the Lease, and close every connection."""

@@ -114,6 +114,8 @@ class Reconciler:
         self._figures = figures
         self._resume_at = clock.monotonic()
         self._is_leading = False
+        self.caught_up = asyncio.Event()
+        """Set once every tenant there was when this process began to lead has been looked at, or is about to be."""
 
     def changed(self, change: Change) -> None:
         """Ask for work on the tenant whose observed objects changed; of all when it concerns all."""
@@ -143,6 +145,7 @@ class Reconciler:
         self._turns.begin()
         self.enqueue_all()
         self._is_leading = True
+        self._mark()
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
@@ -162,9 +165,14 @@ class Reconciler:
                 await self.reconcile(key)
             finally:
                 self._queue.done(key)
+            self._mark()
             # A pass that writes nothing waits for nothing. A thousand of them in a row would let no answer in and no
             # renewal of the Lease out: it is lost, taken again, and everything begins anew, for ever.
             await asyncio.sleep(0)
+
+    def _mark(self) -> None:
+        if not self._queue:
+            self.caught_up.set()
 
     async def _wait_out(self) -> None:
         """Wait as long as the API server asked for when it shed load; it meant all of us."""

@@ -76,6 +76,12 @@ async def test_the_second_waits_as_long_as_the_first_renews(clock: FakeClock) ->
         assert api.version > 50
 
 
+async def test_a_candidate_knows_that_it_was_refused(clock: FakeClock) -> None:
+    api = LeaseApi()
+    async with candidate(api, "one", clock) as one, candidate(api, "two", clock) as two:
+        assert (one.elector.refused.is_set(), two.elector.refused.is_set()) == (False, True)
+
+
 async def test_a_released_lease_is_taken_within_3_seconds(clock: FakeClock) -> None:
     api = LeaseApi()
     async with candidate(api, "a", clock) as a, candidate(api, "b", clock) as b:

@@ -196,6 +196,25 @@ async def test_leading_begins_with_every_tenant(clock: FakeClock) -> None:
         assert len(it.server.posts) == 3
 
 
+async def test_it_has_caught_up_when_every_tenant_of_the_start_was_looked_at(clock: FakeClock) -> None:
+    it = standby(clock, *"abcdefgh")
+
+    async def caught_up() -> set[str]:
+        await it.reconciler.caught_up.wait()
+        return set(it.decider.seen)
+
+    waiting = asyncio.create_task(caught_up())
+    await settle()
+    assert not waiting.done()
+    async with begun(it):
+        assert await waiting == set("abcdefgh")
+
+
+async def test_without_tenants_it_has_caught_up_at_once(clock: FakeClock) -> None:
+    async with leading(clock) as it:
+        assert it.reconciler.caught_up.is_set()
+
+
 async def test_a_standby_that_begins_to_lead_starts_with_what_changed_last(clock: FakeClock) -> None:
     it = standby(clock, "a", "b", "c", "d")
     for name in ("c", "b", "c"):

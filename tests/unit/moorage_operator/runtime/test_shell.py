@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import kopf
@@ -32,6 +33,15 @@ def test_kopf_keeps_neither_whole_lists_nor_idle_objects() -> None:
     settings = kopf.OperatorSettings()
     shell.configure(settings)
     assert (settings.watching.chunk_size, settings.queueing.idle_timeout) == (100, 0.1)
+
+
+async def test_what_kopf_leaves_behind_is_ended_and_nothing_else() -> None:
+    names = ("pause-waiter for tenants.v1alpha1.moorage.dev", "informer Tenant")
+    left, ours = (asyncio.create_task(asyncio.Event().wait(), name=name) for name in names)
+    shell.end_waiters()
+    await asyncio.wait({left, ours}, return_when=asyncio.FIRST_COMPLETED)
+    assert (left.cancelled(), ours.done()) == (True, False)
+    ours.cancel()
 
 
 def test_values_are_read_when_they_are_asked_for() -> None:
