@@ -55,8 +55,8 @@ class Asked:
 
     @property
     def is_bookkeeping(self) -> bool:
-        """Tell the Lease and Events from the work itself."""
-        return self.resource in ("leases", "events")
+        """Tell the Lease, Events and the lists of what there is to ask for from the work itself."""
+        return self.resource in ("leases", "events", "")
 
 
 @dataclass(frozen=True)
