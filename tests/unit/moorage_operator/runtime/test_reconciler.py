@@ -385,6 +385,17 @@ async def test_every_tenant_is_looked_at_once_per_period_and_not_all_at_once(clo
         assert len(it.decider.seen) < 15
 
 
+async def test_tenants_are_compared_anew_a_share_at_a_time(clock: FakeClock) -> None:
+    async with leading(clock, *(f"t{number}" for number in range(10))) as it:
+        await settle()
+        for _ in range(20):
+            it.decider.seen.clear()
+            await clock.advance(29)
+            assert it.decider.seen == []
+            await clock.advance(1)
+            await settle()
+
+
 def change(tenant_name: str) -> Change:
     return Change(None, Entry(tenant_name, ("", "x"), "u", 1, b"{}", b""))
 
