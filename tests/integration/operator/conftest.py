@@ -75,7 +75,9 @@ def start(plane: Plane, tmp_path: Path) -> Iterator[Callable[..., OperatorProces
 @pytest.fixture(scope="module")
 def operator(plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
     """One operator that leads, for all tests of a module."""
+    mark = plane.mark()
     made = OperatorProcess.start(plane, tmp_path_factory.mktemp("operator"), "operator-shared")
     made.wait_for_leadership()
+    plane.wait_for_kopf(mark)
     yield made
     made.stop()

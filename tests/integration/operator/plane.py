@@ -52,11 +52,13 @@ class Asked:
     name: str
     subresource: str
     code: int
+    program: str
+    """The client's User-Agent."""
 
     @property
     def is_bookkeeping(self) -> bool:
-        """Tell the Lease, Events and the lists of what there is to ask for from the work itself."""
-        return self.resource in ("leases", "events", "")
+        """Tell the Lease and Events from the work itself."""
+        return self.resource in ("leases", "events")
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,15 @@ class Plane:
             time.sleep(0.1)
         pytest.fail(f"the operator still wrote after {seconds} s")
 
+    def wait_for_kopf(self, since: int) -> None:
+        """Wait until Kopf has asked what there is and listed both kinds; it begins when the operator has its place."""
+        kinds = {"tenants", "modeldeployments"}
+
+        def listed() -> set[str]:
+            return {one.resource for one in self.requests(since) if one.verb == "list" and "kopf" in one.program}
+
+        self.wait(lambda: listed() >= kinds, "Kopf's lists")
+
     def mark(self) -> int:
         """Return the end of the audit log, to read from there later."""
         return self.audit.stat().st_size
@@ -185,6 +196,7 @@ class Plane:
                     about.get("name", ""),
                     about.get("subresource", ""),
                     entry["responseStatus"]["code"],
+                    entry.get("userAgent", ""),
                 )
 
 
